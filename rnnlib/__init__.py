@@ -1,0 +1,46 @@
+"""Recurrent networks whose gradients are derived in the book *Recurrent Networks, Derived*.
+
+``from rnnlib import RNN`` needs NumPy and array-api-compat.  SymPy, torch, matplotlib and pooch
+load only with the module that uses them, so every name here is looked up on first use.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "RNN": "layers",
+    "Linear": "layers",
+    "softmax": "losses",
+    "log_softmax": "losses",
+    "softmax_cross_entropy": "losses",
+    "SGD": "optim",
+    "Adagrad": "optim",
+    "clip_grad_norm_": "optim",
+    "clip_grad_value_": "optim",
+    "Vocabulary": "text",
+}
+_MODULES = (
+    "calculus",
+    "cells",
+    "data",
+    "gradcheck",
+    "layers",
+    "losses",
+    "notebook",
+    "optim",
+    "plots",
+    "text",
+)
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return import_module(f"rnnlib.{name}")
+    if name in _HOME:
+        return getattr(import_module(f"rnnlib.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'rnnlib' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME, *_MODULES})

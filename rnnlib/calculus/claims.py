@@ -1,0 +1,127 @@
+"""Verdicts on a claimed gradient that say what is wrong."""
+
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy import MatAdd
+
+from rnnlib.calculus import expressions as ex
+from rnnlib.calculus.derive import gradient
+from rnnlib.calculus.explicit import Entries, size_choices
+from rnnlib.calculus.proof import equal, point
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of ``check``: true when the claim is right, with a sentence either way."""
+
+    right: bool
+    message: str
+
+    def __bool__(self):
+        return self.right
+
+    def __str__(self):
+        return self.message
+
+    __repr__ = __str__
+
+
+def check(claim, expression, variable):
+    """Judge a claimed gradient of a scalar expression.
+
+    claim: an expression of the variable's shape, or None for "no answer yet".
+    expression, variable: as in ``gradient``.
+    Returns a ``Verdict``: true only if the claim equals the derivative, entry by entry, at several
+    sizes.  Otherwise its message names the shape, sign, factor, transpose or term that is wrong,
+    or the first entry that differs.
+    """
+    if claim is None or claim is Ellipsis:
+        return Verdict(False, "No answer yet: put your expression in place of None.")
+    claim, expression = ex.sympify(claim), ex.as_scalar(expression)
+    if not ex.is_matrix(variable) and ex.shape_text(claim) == "1×1":
+        claim = ex.as_scalar(claim)
+    if ex.shape_text(claim) != ex.shape_text(variable):
+        return Verdict(
+            False,
+            f"Wrong shape: the gradient for {variable} is {ex.shape_text(variable)} like "
+            f"{variable}, and yours is {ex.shape_text(claim)}.",
+        )
+    differentials = (ex.MatrixDifferential, ex.ScalarDifferential)
+    found = [x for x in ex.nodes(claim) if isinstance(x, differentials)]
+    if found:
+        return Verdict(False, f"A gradient has no differential in it, and yours contains {found[0]}.")
+    ex.check_names(claim, expression, variable)
+    truth = gradient(expression, variable).value
+    tests = [_Test(c, expression, variable) for c in size_choices(claim, expression, variable)]
+    if all(test.accepts(claim) for test in tests):
+        return Verdict(True, f"Right: this is the gradient for {variable}.")
+    return Verdict(False, _diagnose(claim, truth, variable, tests))
+
+
+class _Test:
+    """The derivative by SymPy's own diff, at one choice of sizes."""
+
+    def __init__(self, sizes, expression, variable):
+        self.sizes = sizes
+        self.entries = Entries(sizes, [variable])
+        self.derivative = self.entries.derivative(self.entries.of(expression), variable)
+
+    def accepts(self, claim):
+        return equal(self.entries.of(claim), self.derivative, self.entries) is not None
+
+    def numbers(self, claim):
+        """Return (claimed, true) entry values at a random rational point, by position."""
+        claimed = sp.Matrix([self.entries.full(self.entries.of(claim))])
+        true = sp.Matrix([self.entries.full(self.derivative)])
+        values = point(claimed.free_symbols | true.free_symbols, seed=0)
+        return [
+            (i, j, sp.N(claimed[i, j].subs(values)), sp.N(true[i, j].subs(values)))
+            for i in range(true.rows)
+            for j in range(true.cols)
+        ]
+
+
+def _diagnose(claim, truth, variable, tests):
+    def right(other):
+        return all(test.accepts(other) for test in tests)
+
+    if right(ex.mul(-1, claim)):
+        return "The sign is wrong: your answer is minus the gradient."
+    if ex.is_matrix(claim) and claim.rows == claim.cols and right(ex.transpose(claim)):
+        return "Transposed: your answer is the transpose of the gradient."
+    factor = _common_factor(claim, tests)
+    if factor is not None and right(ex.mul(1 / factor, claim)):
+        return f"A factor is wrong: your answer is {factor} times the gradient."
+    terms = truth.args if isinstance(truth, MatAdd) or truth.is_Add else ()
+    for t in terms:
+        rest = ex.add(truth, ex.mul(-1, t))
+        if right(ex.add(claim, t)):
+            return f"A term is missing: {t}."
+        if right(ex.add(claim, ex.mul(2, t))) and rest != 0:
+            return f"The sign of one term is wrong: the gradient contains the term {t}."
+    return _first_difference(claim, variable, tests)
+
+
+def _common_factor(claim, tests):
+    """The rational number c with claim = c · gradient, judged by numbers; None if there is none."""
+    ratios = {
+        sp.nsimplify(a / b, rational=True, tolerance=1e-12)
+        for test in tests
+        for _, _, a, b in test.numbers(claim)
+        if abs(b) > 1e-9
+    }
+    return ratios.pop() if len(ratios) == 1 and 0 not in ratios else None
+
+
+def _first_difference(claim, variable, tests):
+    for test in tests:
+        for i, j, claimed, true in test.numbers(claim):
+            if abs(claimed - true) > 1e-9 * (1 + abs(true)):
+                sizes = ", ".join(f"{k}={v}" for k, v in sorted(test.sizes.items(), key=str))
+                place = f"[{i}, {j}]" if ex.is_matrix(variable) else ""
+                return (
+                    f"Wrong: at {sizes or 'a random point'} the entry {variable}{place} of your "
+                    f"answer is {sp.N(claimed, 6)}, and the gradient's is {sp.N(true, 6)}."
+                )
+    return "Wrong: the answer differs from the gradient, though not at the points that were tried."

@@ -1,0 +1,213 @@
+"""Proofs on explicit entries, and verdicts on claims.
+
+A statement about matrices of every size is tested at several sizes.  At each size it is *proved*:
+the difference of both sides is a polynomial in entries (and in values such as tanh of an entry)
+that SymPy reduces to zero.  Where it cannot decide, the difference is evaluated with 50 digits at
+random rational points, and the proof says so.
+"""
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+import sympy as sp
+from sympy.matrices.exceptions import ShapeError
+
+from rnnlib.calculus import expressions as ex
+from rnnlib.calculus.explicit import Entries, leaves, size_choices
+from rnnlib.calculus.functions import Relu, Step
+from rnnlib.calculus.latex import latex
+
+DIGITS = 50
+POINTS = 3
+# With kinks, a point also says on which side of each of them it lies.
+POINTS_WITH_KINKS = 64
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proved and how; false when it was not.
+
+    method: "exact" (every difference reduced to zero), "50 digits" (some only evaluated), or
+    "refuted".  sizes: the choices of sizes.  reason: what is wrong, if anything.
+    """
+
+    method: str
+    sizes: tuple
+    reason: str = ""
+
+    def __bool__(self):
+        return self.method != "refuted"
+
+    def __str__(self):
+        if not self:
+            return f"refuted: {self.reason}"
+        sizes = "; ".join(
+            ", ".join(f"{k}={v}" for k, v in sorted(s.items(), key=str)) for s in self.sizes
+        )
+        how = "exactly" if self.method == "exact" else "at random rational points, 50 digits"
+        return f"proved {how}, entry by entry" + (f", at {sizes}" if sizes else "")
+
+    __repr__ = __str__
+
+
+def prove_derivation(derivation):
+    """Prove that the lines are equal, one to the next, and that each gradient is the derivative."""
+    variables = list(derivation.gradients)
+    lines = [(ex.d(derivation.expression),), *(s.terms for s in derivation.steps)]
+    everything = [derivation.expression, *sum(lines, ()), *derivation.gradients.values(), *variables]
+    sizes, methods = size_choices(*everything), set()
+    for choice in sizes:
+        entries = Entries(choice, variables)
+        value = entries.of(derivation.expression)
+        claims = [
+            (f"line {i} ({step.rule})", *_changed(entries, *lines[i : i + 2]))
+            for i, step in enumerate(derivation.steps)
+        ]
+        for x, g in derivation.gradients.items():
+            claims.append((f"the gradient for {x}", entries.of(g), entries.derivative(value, x)))
+        for what, left, right in claims:
+            method = equal(left, right, entries)
+            if method is None:
+                return Proof("refuted", tuple(sizes), f"{what} is wrong at sizes {choice}")
+            methods.add(method)
+    return _summary(methods, sizes)
+
+
+def _changed(entries, before, after):
+    """Return the explicit sums of the terms that one line has and the other has not."""
+    before, after = Counter(before), Counter(after)
+    return [
+        sp.Add(*(entries.of(term) for term in side.elements()))
+        for side in (before - after, after - before)
+    ]
+
+
+def _summary(methods, sizes):
+    return Proof("exact" if methods <= {"exact"} else "50 digits", tuple(sizes))
+
+
+def equal(left, right, entries):
+    """Return "exact", "50 digits", or None for unequal explicit values that ``entries`` made."""
+    if isinstance(left, sp.MatrixBase) or isinstance(right, sp.MatrixBase):
+        if left.shape != right.shape:
+            return None
+        methods = {equal(a, b, entries) for a, b in zip(left, right, strict=True)}
+    else:
+        methods = {_is_zero(left - right, entries)}
+    if None in methods:
+        return None
+    return "exact" if methods == {"exact"} else "50 digits"
+
+
+def _is_zero(difference, entries):
+    difference = sp.sympify(difference)
+    if difference == 0 or sp.expand(difference) == 0:
+        return "exact"
+    difference, sides = _without_kinks(entries.full(difference))
+    # Numbers refute faster than any simplification.
+    for seed in range(POINTS_WITH_KINKS if sides else POINTS):
+        if not _vanishes(difference, sides, seed):
+            return None
+    for simplify in (sp.expand, sp.cancel, sp.simplify):
+        if simplify(difference) == 0:
+            return "exact"
+    return "50 digits"
+
+
+def _without_kinks(difference):
+    """Write relu(u) as s·u, and |u|, sign(u) likewise, where s is 1 for u > 0 and 0 for u < 0.
+
+    Returns the difference and the symbols s.  All their values are tried, so that no kink can lie
+    out of reach of the random points; values of u that cannot occur together may be among them,
+    which can refute more than necessary, and never less.
+    """
+    sides = {}
+
+    def side(u):
+        core = sp.expand(u).primitive()[1]
+        negative = core.could_extract_minus_sign()
+        s = sides.setdefault(-core if negative else core, sp.Symbol(f"side {len(sides)}"))
+        return 1 - s if negative else s
+
+    meaning = {
+        Relu: lambda u: u * side(u),
+        Step: side,
+        sp.Abs: lambda u: u * (2 * side(u) - 1),
+        sp.sign: lambda u: 2 * side(u) - 1,
+    }
+    replaced = difference.replace(lambda x: x.func in meaning, lambda x: meaning[x.func](x.args[0]))
+    return replaced, set(sides.values())
+
+
+def point(symbols, seed):
+    """Return random rational values, positive and negative, for symbols in order of name."""
+    rng = random.Random(seed)
+    return {
+        s: sp.Rational(rng.choice((-1, 1)) * rng.randint(3, 60), rng.randint(20, 45))
+        for s in sorted(symbols, key=str)
+    }
+
+
+def _vanishes(difference, sides, seed):
+    if difference.has(sp.Max, sp.Min, sp.Heaviside, sp.Piecewise, sp.floor, sp.ceiling):
+        return False  # jumps that random points might miss
+    rng = random.Random(seed)
+    value = difference.subs({s: rng.randint(0, 1) for s in sorted(sides, key=str)})
+    value = value.subs(point(value.free_symbols, seed))
+    number = sp.N(value, DIGITS)
+    return bool(number.is_finite) and abs(number) < sp.Float(10, DIGITS) ** (8 - DIGITS)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A statement left = right = … of expressions that were given, in writing order."""
+
+    sides: tuple
+
+    def verify(self):
+        """Prove on explicit entries that all sides are equal; returns a ``Proof``.
+
+        A differential dX means the directional derivative, taken entry by entry with all
+        variables moving, so that a rule for differentials is proved from outside.
+        """
+        variables = leaves(*self.sides)
+        sizes, methods = size_choices(*self.sides), set()
+        for choice in sizes:
+            entries = Entries(choice, variables)
+            first = entries.of(self.sides[0])
+            for i, side in enumerate(self.sides[1:], start=2):
+                method = equal(entries.of(side), first, entries)
+                if method is None:
+                    return Proof("refuted", tuple(sizes), f"side {i} differs at sizes {choice}")
+                methods.add(method)
+        return _summary(methods, sizes)
+
+    def latex(self, called=""):
+        """Return an aligned block, one side a line; ``called`` is a name put before the first."""
+        first, *rest = [called] * bool(called) + list(map(latex, self.sides))
+        lines = " \\\\\n".join(f"&= {side}" for side in rest)
+        return f"\\begin{{aligned}}\n{first} {lines}\n\\end{{aligned}}"
+
+    def _repr_latex_(self):
+        return f"$\\displaystyle {self.latex()}$"
+
+
+def equation(*sides):
+    """State that two or more expressions are equal; ``.verify()`` proves or refutes it.
+
+    Raises ShapeError when their shapes differ and ValueError for fewer than two.
+    """
+    if len(sides) < 2:
+        raise ValueError(f"equation: expected at least two sides, got {len(sides)}")
+    sides = tuple(map(ex.sympify, sides))
+    if any(not ex.is_matrix(s) for s in sides):
+        sides = tuple(ex.as_scalar(s) if ex.is_matrix(s) and s.shape == (1, 1) else s for s in sides)
+    for side in sides[1:]:
+        if ex.shape_text(side) != ex.shape_text(sides[0]):
+            raise ShapeError(
+                f"equation: {sides[0]} ({ex.shape_text(sides[0])}) cannot equal "
+                f"{side} ({ex.shape_text(side)})"
+            )
+    ex.check_names(*sides)
+    return Equation(sides)

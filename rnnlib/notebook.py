@@ -1,0 +1,37 @@
+"""Equations on a page: proved in the same run, then shown."""
+
+from rnnlib.calculus.expressions import Named
+from rnnlib.calculus.latex import latex
+
+
+def show(label, *things, called=""):
+    """Prove what is stated, then display it and hand it to the page under ``label``.
+
+    things: one ``Derivation`` or ``Equation``; or names made by ``let``, whose definitions are
+    displayed one below the other; or one expression.  Names and expressions claim nothing, so
+    there is nothing to prove.
+    called: LaTeX of a name for the value of an equation, put before its first side.
+
+    Raises AssertionError with the reason when a statement is refuted: the build then fails.
+    """
+    if things and all(isinstance(t, Named) for t in things):
+        return _display(label, _definitions(things))
+    (thing,) = things
+    if not hasattr(thing, "verify"):
+        return _display(label, latex(thing))
+    proof = thing.verify()
+    if not proof:
+        raise AssertionError(f"{label}: {proof}")
+    return _display(label, thing.latex(called) if called else thing.latex())
+
+
+def _definitions(named):
+    lines = [f"{latex(x)} &= {latex(x.definition)}" for x in named]
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+
+def _display(label, text):
+    from IPython.display import Math
+    from myst_nb import glue
+
+    glue(label, Math(text), display=True)

@@ -1,0 +1,86 @@
+"""Pictures that read well on light and dark pages: SVG in the page's text colour, with alt text.
+
+matplotlib loads when a function here is called.
+"""
+
+import html
+import io
+import re
+from importlib import resources
+
+# Blue, orange, green, red, grey: distinct for most colour-blind readers, and of a middle
+# lightness, so that they stand out on white and on near-black alike.
+COLORS = ("#3f87c9", "#d9802e", "#3a9e72", "#c9525e", "#8a8f98")
+
+# matplotlib has no name for "the colour of the surrounding text", so this one stands in for it.
+_INK = "#010203"
+
+_STYLE = {
+    "figure.figsize": (6.4, 3.4),
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": COLORS[-1],
+    "grid.alpha": 0.25,
+    "font.size": 10,
+    "lines.linewidth": 1.8,
+    "svg.fonttype": "path",
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK
+    ),
+}
+
+
+class Picture:
+    """An inline SVG with a text for readers who cannot see it; notebooks show it as it is."""
+
+    def __init__(self, svg, alt):
+        if not alt.strip():
+            raise ValueError("alt: expected a sentence that says what the picture shows, got none")
+        label = html.escape(alt, quote=True)
+        self.alt = alt
+        self.svg = re.sub(r"<svg\b", f'<svg role="img" aria-label="{label}"', svg, count=1)
+
+    def _repr_html_(self):
+        return f'<figure class="figure-inline">{self.svg}</figure>'
+
+
+def subplots(*args, **kwargs):
+    """``matplotlib.pyplot.subplots`` in the book's style; returns (figure, axes)."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({**_STYLE, "axes.prop_cycle": mpl.cycler(color=COLORS)}):
+        figsize = kwargs.pop("figsize", _STYLE["figure.figsize"])
+        figure = Figure(figsize=figsize, layout="constrained")
+        return figure, figure.subplots(*args, **kwargs)
+
+
+def picture(figure, alt):
+    """Turn a figure of ``subplots`` into a ``Picture``; ``alt`` says in words what it shows."""
+    import matplotlib as mpl
+
+    out = io.StringIO()
+    # The salt makes the ids inside the SVG the same in every build, and unlike the next picture's.
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": alt}):
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    return Picture(svg, alt)
+
+
+def drawing(name, alt):
+    """Return one of the book's drawings, ``rnnlib/drawings/<name>.svg``, as a ``Picture``.
+
+    Raises ValueError that lists the drawings when there is none of that name.
+    """
+    folder = resources.files("rnnlib") / "drawings"
+    names = sorted(f.name.removesuffix(".svg") for f in folder.iterdir() if f.name.endswith(".svg"))
+    if name not in names:
+        raise ValueError(f"name: expected one of {', '.join(names)}, got {name!r}")
+    return Picture((folder / f"{name}.svg").read_text(encoding="utf-8"), alt)
