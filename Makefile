@@ -53,6 +53,7 @@ save: chapter-given $(READY) ## carry that Markdown back into CHAPTER=chapters/x
 
 lint: $(READY) ## check the code, also inside the notebooks
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ." >&2; exit 1; }
 	@$(BIN)/nbstripout --keep-id --extra-keys "$(NOISE)" --verify $(NOTEBOOKS)
 
 clean: ## delete what was built (not .venv)

@@ -25,10 +25,13 @@ ATOL = 1e-8
 
 @dataclass(frozen=True)
 class Entry:
-    """One compared number: where it stands, what backward says, what the differences say."""
+    """One compared number: where it stands, what backward says, what the differences say.
+
+    index: its place in the array, or None for the slope along a random direction.
+    """
 
     name: str
-    index: tuple
+    index: tuple | None
     analytic: float
     numeric: float
     passed: bool
@@ -60,7 +63,7 @@ class Report:
         def size(entry):
             error = abs(entry.analytic - entry.numeric)
             # An entry says more than the sum along a direction, which has no index.
-            return bool(entry.index), np.inf if np.isnan(error) else error
+            return entry.index is not None, np.inf if np.isnan(error) else error
 
         return max(self.failures, key=size, default=None)
 
@@ -76,11 +79,13 @@ class Report:
 
     def _line(self, name):
         mine = [e for e in self.entries if e.name == name]
-        failures = [e for e in mine if not e.passed]
+        searched = [e for e in mine if e.index is not None]
+        failures = [e for e in searched if not e.passed] or [e for e in mine if not e.passed]
         if not failures:
-            return f"{name}: right ({len(mine)} compared)"
-        worst = Report(tuple(failures)).worst
-        return f"{name}: WRONG in {len(failures)} of {len(mine)} compared; {worst}"
+            how = f"{len(searched)} entries" if searched else "along a random direction"
+            return f"{name}: right ({how})"
+        where = f" in {len(failures)} of {len(searched)} entries" if searched else ""
+        return f"{name}: WRONG{where}; {Report(tuple(failures)).worst}"
 
 
 def gradcheck(
@@ -145,7 +150,7 @@ def check_backward(
         numeric = _slope(loss, arrays, name, v, eps)
         analytic = _inner(gradients[name], v)
         zero = name in allow_zero
-        entry = _compare(name, (), analytic, numeric, rtol, atol, zero)
+        entry = _compare(name, None, analytic, numeric, rtol, atol, zero)
         entries.append(entry)
         if not entry.passed:
             only = {name: gradients[name]}
@@ -158,7 +163,7 @@ def check_backward(
                 rtol=rtol,
                 atol=atol,
                 allow_zero=allow_zero,
-            ).failures
+            ).entries
     return Report(tuple(entries))
 
 

@@ -2,6 +2,7 @@
 
 from rnnlib.calculus.expressions import Named
 from rnnlib.calculus.latex import latex
+from rnnlib.calculus.layout import aligned
 
 
 def show(label, *things, called=""):
@@ -26,8 +27,7 @@ def show(label, *things, called=""):
 
 
 def _definitions(named):
-    lines = [f"{latex(x)} &= {latex(x.definition)}" for x in named]
-    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+    return aligned([f"{latex(x)} &= {latex(x.definition)}" for x in named])
 
 
 def _display(label, text):

@@ -20,14 +20,12 @@ _STYLE = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
-    "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": COLORS[-1],
     "grid.alpha": 0.25,
     "font.size": 10,
-    "lines.linewidth": 1.8,
     "svg.fonttype": "path",
     **dict.fromkeys(
         ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK
@@ -64,6 +62,7 @@ def picture(figure, alt):
     """Turn a figure of ``subplots`` into a ``Picture``; ``alt`` says in words what it shows."""
     import matplotlib as mpl
 
+    _ink(figure)
     out = io.StringIO()
     # The salt makes the ids inside the SVG the same in every build, and unlike the next picture's.
     with mpl.rc_context({**_STYLE, "svg.hashsalt": alt}):
@@ -72,6 +71,19 @@ def picture(figure, alt):
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     return Picture(svg, alt)
+
+
+def _ink(figure):
+    """Give black texts the page's colour: they were made outside the style of ``subplots``."""
+    from matplotlib.colors import to_hex
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if to_hex(text.get_color()) == "#000000":
+            text.set_color(_INK)
+    for legend in figure.findobj(Legend):
+        legend.set_frame_on(False)
 
 
 def drawing(name, alt):

@@ -7,11 +7,9 @@ from sympy.matrices.expressions.special import ZeroMatrix
 
 from rnnlib.calculus import expressions as ex
 from rnnlib.calculus import rules
-from rnnlib.calculus.latex import broken_sum, latex, signed_sum
+from rnnlib.calculus.latex import latex
+from rnnlib.calculus.layout import derivation_latex
 from rnnlib.calculus.proof import prove_derivation
-
-# Characters that fit beside the rule in the book's column.
-LINE_WIDTH = 46
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,7 @@ class Step:
         """The line as a SymPy scalar (SymPy may order its terms otherwise)."""
         return sp.Add(*self.terms)
 
-    def latex(self):
-        return signed_sum(self._parts())
-
-    def latex_lines(self, limit):
-        """Return the line broken into several that are about ``limit`` characters wide."""
-        return broken_sum(self._parts(), limit)
-
-    def _parts(self):
+    def latex_terms(self):
         return [latex(t) for t in self.terms] or ["0"]
 
 
@@ -44,11 +35,13 @@ class Derivation:
     expression: the scalar that was differentiated (⟨δ, F⟩ for ``vjp``).
     steps: its differential, line by line, each with the rule used.
     gradients: dict from each variable to its gradient, an expression of the variable's shape.
+    name: what the scalar is called in print; "" for ``vjp``, which yields shares of a gradient.
     """
 
     expression: sp.Basic
     steps: tuple
     gradients: dict = field(hash=False)
+    name: str = "L"
 
     @property
     def value(self):
@@ -69,52 +62,32 @@ class Derivation:
         """
         from rnnlib.calculus.numeric import to_function
 
-        functions = {x.name: to_function(g, self.expression) for x, g in self.gradients.items()}
+        everything = sp.Tuple(self.expression, *self.gradients)
+        functions = {x.name: to_function(g, everything) for x, g in self.gradients.items()}
         if len(functions) == 1:
             return next(iter(functions.values()))
         return lambda **arrays: {name: f(**arrays) for name, f in functions.items()}
 
     def latex(self):
         """Return an aligned block: the differential with its rules, then the gradients."""
-        names = {x.name: latex(x) for x in ex.nodes(self.expression) if isinstance(x, ex.Named)}
-        first, *rest = self.steps
-        left = first.latex()
-        lines = []
-        if first.terms == (ex.d(self.expression),):
-            left = r"\mathrm{d}L"
-            lines.append(rf"L &= {latex(self.expression)}")
-        for step in rest:
-            lines += _step_lines(left, step, names)
-            left = ""
-        lines += [rf"\nabla_{{{latex(x)}}} L &= {latex(g)}" for x, g in self.gradients.items()]
-        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+        return derivation_latex(self)
 
     def _repr_latex_(self):
         return f"$\\displaystyle {self.latex()}$"
 
 
-def _step_lines(left, step, names):
-    rule = step.rule
-    for name, text in names.items():
-        rule = rule.replace(f"{{{name}}}", f"${text}$")
-    start, *more = step.latex_lines(LINE_WIDTH)
-    return [
-        rf"{left} &= {start} && \small\text{{{rule}}}",
-        *(rf"&\qquad {line}" for line in more),
-    ]
-
-
-def gradient(expression, variables):
+def gradient(expression, variables, name="L"):
     """Differentiate a scalar expression by a variable or a list of variables.
 
     expression: a scalar or a 1×1 matrix expression.
     variables: what ``matrix``, ``vector``, ``scalar`` or ``let`` returned, or a list of these.  A
         named expression counts as a variable of its own: what it is made of is held constant.
+    name: what the scalar is called in print.
     Returns a ``Derivation``.  Raises ShapeError for an expression that is not a scalar, TypeError
     for something that is no variable or has no rule.
     """
     expression = ex.as_scalar(expression)
-    return _derive(expression, rules.Term(sp.S.One, expression), _variables(variables))
+    return _derive(expression, rules.Term(sp.S.One, expression), _variables(variables), name)
 
 
 def vjp(expression, variables, delta):
@@ -129,10 +102,10 @@ def vjp(expression, variables, delta):
     for x in variables:
         if x in ex.nodes(delta):
             raise ValueError(f"delta: expected a constant, but it contains the variable {x}")
-    return _derive(whole, rules.Term(delta, expression), variables)
+    return _derive(whole, rules.Term(delta, expression), variables, name="")
 
 
-def _derive(expression, start, variables):
+def _derive(expression, start, variables, name):
     ex.check_names(expression, *variables)
     depends = _dependence(variables)
     terms = [start] if depends(start.target) else []
@@ -146,7 +119,7 @@ def _derive(expression, start, variables):
         steps.append(Step((), "constant"))
     weights = {t.target: t.weight for t in collected}
     gradients = {x: weights.get(x, _zero(x)) for x in variables}
-    return Derivation(expression, tuple(steps), gradients)
+    return Derivation(expression, tuple(steps), gradients, name)
 
 
 def _dependence(variables):
@@ -166,7 +139,9 @@ def _variables(variables):
     chosen = list(variables) if several else [variables]
     for x in chosen:
         if not isinstance(x, (ex.Variable, ex.Named)) and not ex.is_scalar_symbol(x):
-            raise TypeError(f"variables: expected what matrix, vector, scalar or let return, got {x}")
+            raise TypeError(
+                f"variables: expected what matrix, vector, scalar or let return, got {x}"
+            )
     return chosen
 
 

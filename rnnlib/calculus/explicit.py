@@ -28,8 +28,9 @@ class Entries:
         self.sizes = dict(sizes)
         self.variables = tuple(variables)
         self._known = {}
-        self._short = {}  # symbols that stand for long arguments of functions
-        self._slopes = {}  # their derivatives by entries
+        self._arguments = {}  # long arguments of functions: the symbols that stand for them
+        self._changes = {}  # symbols for the changes of those: what they stand for
+        self._slopes = {}  # derivatives of those by entries
 
     def of(self, x):
         """Return a SymPy Matrix for a matrix expression, a SymPy scalar for a scalar."""
@@ -59,26 +60,38 @@ class Entries:
     def _diff(self, value, entry):
         """Return SymPy's derivative, by way of the symbols for long arguments too."""
         slope = sp.diff(value, entry)
-        for argument, symbol in self._short.items():
-            if symbol in value.free_symbols:
-                if (symbol, entry) not in self._slopes:
-                    self._slopes[symbol, entry] = self._diff(argument, entry)
-                slope += sp.diff(value, symbol) * self._slopes[symbol, entry]
+        for argument, symbol in self._arguments_in(value):
+            if (symbol, entry) not in self._slopes:
+                self._slopes[symbol, entry] = self._diff(argument, entry)
+            slope += sp.diff(value, symbol) * self._slopes[symbol, entry]
         return slope
 
     def _shorten(self, argument):
-        """Return a symbol for a long argument of a function: nested functions stay small.
+        """Return a symbol for a long argument of a function, so that nested functions stay small.
 
-        What is equal with such symbols is equal with what they stand for.  The converse needs
-        ``full``.
+        Values that are equal with such symbols are equal.  Others are compared after ``full``.
         """
         if argument.is_Atom or argument.is_number:
             return argument
-        return self._short.setdefault(argument, sp.Symbol(f"argument {len(self._short)}", real=True))
+        symbol = sp.Symbol(f"argument {len(self._arguments)}", real=True)
+        return self._arguments.setdefault(argument, symbol)
+
+    def _arguments_in(self, value):
+        return [(a, symbol) for a, symbol in self._arguments.items() if value.has(symbol)]
+
+    def unfold(self, value):
+        """Yield an explicit scalar, then with one more change of an argument written out."""
+        yield value
+        for symbol, change in reversed(self._changes.items()):
+            if value.has(symbol):
+                value = value.xreplace({symbol: change})
+                yield value
 
     def full(self, value):
-        """Return an explicit value with every long argument written out."""
-        for argument, symbol in reversed(self._short.items()):
+        """Return an explicit value with everything written out."""
+        for symbol, change in reversed(self._changes.items()):
+            value = value.xreplace({symbol: change})
+        for argument, symbol in reversed(self._arguments.items()):
             value = value.xreplace({symbol: argument})
         return value
 
@@ -125,7 +138,12 @@ class Entries:
             return self._change(self.of(x.args[0]))
         if x in self.sizes:
             return sp.Integer(self.sizes[x])
-        return x.func(*map(self.of, x.args)) if x.args else x
+        if not x.args:
+            return x
+        arguments = map(self.of, x.args)
+        if isinstance(x, (sp.Pow, sp.Function)):
+            arguments = map(self._shorten, arguments)
+        return x.func(*arguments)
 
     def _change(self, value):
         """The change of an entry to first order: the sum of its derivatives times the changes."""
@@ -133,16 +151,22 @@ class Entries:
         for variable in self.variables:
             table, moves = self.symbols(variable), self.symbols(variable, change=True)
             pairs = zip(table, moves, strict=True) if ex.is_matrix(variable) else [(table, moves)]
-            change += sum(self._diff(value, entry) * move for entry, move in pairs)
+            change += sum(sp.diff(value, entry) * move for entry, move in pairs)
+        for argument, symbol in self._arguments_in(value):
+            change += sp.diff(value, symbol) * self._change_of(argument, symbol)
         return change
+
+    def _change_of(self, argument, symbol):
+        move = sp.Symbol(f"d({symbol})", real=True)
+        if move not in self._changes:
+            self._changes[move] = self._change(argument)
+        return move
 
 
 def leaves(*expressions):
     """Return the variables that expressions are made of, in order of appearance."""
     return [
-        x
-        for x in ex.nodes(*expressions)
-        if isinstance(x, ex.Variable) or ex.is_scalar_symbol(x)
+        x for x in ex.nodes(*expressions) if isinstance(x, ex.Variable) or ex.is_scalar_symbol(x)
     ]
 
 

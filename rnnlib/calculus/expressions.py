@@ -185,7 +185,9 @@ class Inner(ScalarOfMatrices):
     """⟨A, B⟩ = tr(AᵀB), the sum of the products of matching entries."""
 
     def doit(self, **hints):
-        left, right = (a.doit(**hints) for a in self.args)
+        left, right = (_explicit(a, **hints) for a in self.args)
+        if all(isinstance(a, sp.MatrixBase) for a in (left, right)):
+            return sum(a * b for a, b in zip(left, right, strict=True))
         return Trace(MatMul(Transpose(left), right)).doit(**hints)
 
 
@@ -193,7 +195,8 @@ class Total(ScalarOfMatrices):
     """The sum of all entries of a matrix."""
 
     def doit(self, **hints):
-        return sum(self.args[0].doit(**hints).as_explicit())
+        whole = _explicit(self.args[0], **hints)
+        return sum(whole) if isinstance(whole, sp.MatrixBase) else Total(whole)
 
 
 class AsScalar(ScalarOfMatrices):
@@ -203,7 +206,13 @@ class AsScalar(ScalarOfMatrices):
     precedence = PRECEDENCE["Mul"]
 
     def doit(self, **hints):
-        return self.args[0].doit(**hints).as_explicit()[0, 0]
+        return _explicit(self.args[0], **hints)[0, 0]
+
+
+def _explicit(a, **hints):
+    """Return A evaluated, as a table of entries if its sizes are numbers."""
+    a = a.doit(**hints)
+    return a.as_explicit() if all(n.is_Integer for n in map(sp.sympify, a.shape)) else a
 
 
 class MatrixDifferential(Operators, MatrixExpr):
@@ -263,6 +272,8 @@ def is_scalar_symbol(x):
 def sympify(x):
     """Return x as a SymPy object in which 0.5 is 1/2: proofs are exact, so numbers are too."""
     x = sp.sympify(x)
+    if not isinstance(x, (sp.Basic, sp.MatrixBase)):
+        raise TypeError(f"expected an expression, got {x!r}")
     floats = {f: sp.Rational(str(f)) for f in nodes(x) if isinstance(f, sp.Float)}
     return x.xreplace(floats) if floats else x
 
@@ -297,7 +308,7 @@ def coefficient(x):
 
 def add(*terms):
     """Return the sum.  A number c added to a matrix stands for c times the matrix of ones."""
-    terms = [t if is_matrix(t) else sympify(t) for t in terms]
+    terms = [sp.sympify(t) if is_matrix(t) else sympify(t) for t in terms]
     matrices = [t for t in terms if is_matrix(t)]
     if not matrices:
         return sp.Add(*terms)
@@ -364,12 +375,17 @@ def _product(scale, matrices):
     shape = matrices[0].rows, matrices[-1].cols
     if scale == 0 or any(isinstance(m, ZeroMatrix) for m in matrices):
         return ZeroMatrix(*shape)
-    factors = [m for m in matrices if not isinstance(m, Identity)] or [Identity(shape[0])]
+    factors = [m for m in matrices if not _is_unit(m, Identity)] or [Identity(shape[0])]
     if scale == 1 and len(factors) == 1:
         return factors[0]
     if len(factors) == 1 and isinstance(factors[0], MatAdd) and scale == -1:
         return MatrixSum(*(mul(-1, t) for t in factors[0].args))
     return MatrixProduct(*([scale] if scale != 1 else []), *factors)
+
+
+def _is_unit(x, kind):
+    """Is x of this kind, or the 1×1 matrix 1, which is both the identity and the ones?"""
+    return isinstance(x, kind) or (isinstance(x, (Identity, OneMatrix)) and x.shape == (1, 1))
 
 
 def transpose(a):
@@ -395,7 +411,12 @@ def transpose(a):
 def hadamard(*factors):
     """Return A ∘ B ∘ …, the product entry by entry, of matrices of one shape."""
     scale, parts = sp.S.One, []
-    for f in map(sp.sympify, factors):
+    factors = [sp.sympify(f) for f in factors]
+    tiny = any(is_matrix(f) and f.shape == (1, 1) for f in factors)
+    for f in factors:
+        if not is_matrix(f) and tiny:  # as in h ∘ (1 - h), where 1 - h is a number
+            scale *= sympify(f)
+            continue
         if not is_matrix(f):
             raise TypeError(f"hadamard: expected matrices, got the scalar {f}")
         if parts and f.shape != parts[0].shape:
@@ -408,7 +429,7 @@ def hadamard(*factors):
     shape = parts[0].shape
     if any(isinstance(p, ZeroMatrix) for p in parts):
         return ZeroMatrix(*shape)
-    kept = [p for p in parts if not isinstance(p, OneMatrix)] or [Ones(*shape)]
+    kept = [p for p in parts if not _is_unit(p, OneMatrix)] or [Ones(*shape)]
     return mul(scale, kept[0] if len(kept) == 1 else Hadamard(*kept))
 
 

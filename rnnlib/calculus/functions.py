@@ -18,6 +18,12 @@ class Sigmoid(sp.Function):
     def fdiff(self, argindex=1):
         return self * (1 - self)
 
+    def _eval_is_real(self):
+        return self.args[0].is_real
+
+    def _eval_is_positive(self):
+        return self.args[0].is_real or None
+
     def _eval_evalf(self, prec):
         return (1 / (1 + sp.exp(-self.args[0])))._eval_evalf(prec)
 
@@ -53,7 +59,8 @@ def elementwise(function, x):
         return function(x)
     expression = sympify(function(_z))
     if expression.free_symbols - {_z}:
-        raise ValueError(f"elementwise: expected a function of one variable, got {expression}")
+        shown = expression.xreplace({_z: sp.Symbol("z")})
+        raise ValueError(f"elementwise: expected a function of z alone, got {shown}")
     return Elementwise(sp.Lambda(_z, expression), x)
 
 
@@ -100,10 +107,11 @@ def square(x):
 def slope(application, output):
     """Return f'(A) for ``application`` = f(A), which is known as ``output``, shaped like A."""
     (z,), body = application.function.variables, application.function.expr
+    one = Ones(*application.shape)
     if body == Sigmoid(z):
-        return hadamard(output, add(1, mul(-1, output)))
+        return hadamard(output, add(one, mul(-1, output)))
     if body == sp.tanh(z):
-        return add(1, mul(-1, hadamard(output, output)))
+        return add(one, mul(-1, hadamard(output, output)))
     if body == sp.exp(z):
         return output
     return _apply(derivative(body, z), z, application.argument)
@@ -113,7 +121,8 @@ def derivative(expression, z):
     """Return the ordinary derivative; TypeError for a function that has none."""
     result = sp.diff(expression, z)
     if result.has(sp.Derivative, sp.Subs):
-        raise TypeError(f"differential: no derivative is known for {expression}")
+        shown = expression.xreplace({z: sp.Symbol("z")})
+        raise TypeError(f"differential: no derivative is known for {shown}")
     return result
 
 

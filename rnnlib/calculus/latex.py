@@ -11,7 +11,10 @@ from sympy.printing.latex import LatexPrinter
 
 from rnnlib.calculus import expressions as ex
 
-_GREEK = "alpha beta gamma delta epsilon eta theta lambda mu sigma tau phi psi omega".split()
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+).split()
 _FUNCTIONS = {"Sigmoid": r"\sigma", "Relu": r"\operatorname{relu}", "Step": r"\operatorname{step}"}
 
 
@@ -25,13 +28,41 @@ class BookPrinter(LatexPrinter):
         return "I"
 
     def _print_OneMatrix(self, expr):
-        return r"\mathbf{1}"
+        return _ones(expr)
 
     def _print_ZeroMatrix(self, expr):
         return "0"
 
     def _print_log(self, expr, exp=None):
-        return rf"\log{_braced(self._print(expr.args[0]))}"
+        return self._call(r"\log", expr, exp)
+
+    def _print_Sigmoid(self, expr, exp=None):
+        return self._call(_FUNCTIONS["Sigmoid"], expr, exp)
+
+    def _print_Relu(self, expr, exp=None):
+        return self._call(_FUNCTIONS["Relu"], expr, exp)
+
+    def _print_Step(self, expr, exp=None):
+        return self._call(_FUNCTIONS["Step"], expr, exp)
+
+    def _call(self, name, expr, exp):
+        power = "" if exp is None else f"^{{{exp}}}"
+        return rf"{name}{power}{_braced(self._print(expr.args[0]))}"
+
+    def _print_Mul(self, expr):
+        # A product of matrices keeps to itself beside other scalars.
+        if len([f for f in expr.args if not f.is_number]) > 1:
+            expr = expr.xreplace(
+                {f: _Text(_braced(self._print(f))) for f in expr.args if _is_product(f)}
+            )
+        return super()._print_Mul(expr)
+
+
+class _Text(sp.Symbol):
+    """A symbol whose name is printed as it is."""
+
+    def _latex(self, printer):
+        return self.name
 
 
 def latex(expression):
@@ -47,24 +78,26 @@ def signed_sum(parts):
     return text
 
 
-def broken_sum(parts, limit):
-    """Like ``signed_sum``, with line breaks where a line of an aligned block grows too wide."""
-    lines, current = [], []
-    for part in parts:
-        if current and _width(signed_sum([*current, part])) > limit:
-            lines.append(signed_sum(current))
-            current = [part if part.startswith("-") else f"+ {part}"]
-        else:
-            current.append(part)
-    return [*lines, signed_sum(current)]
-
-
-def _width(text):
-    """About how many characters a formula shows."""
+def width(text):
+    """About how many characters a formula shows, one below the other counted once."""
+    while r"\frac" in text:
+        start = text.index(r"\frac")
+        top, end = _group(text, start + len(r"\frac"))
+        bottom, end = _group(text, end)
+        text = text[:start] + max(top, bottom, key=width) + text[end:]
     text = re.sub(r"\\(left|right|mathrm|mathbf|operatorname|small|text)\b", "", text)
     text = re.sub(r"\\(tanh|exp|log|cos|sin)\b", "fun", text)
     text = re.sub(r"\\[,;]", " ", text)
     return len(re.sub(r"[{}_^ ]", "", re.sub(r"\\[a-zA-Z]+", "x", text)))
+
+
+def _group(text, start):
+    """Return the content of the braces that open at ``start``, and where they end."""
+    depth, end = 0, start
+    while depth or end == start:
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        end += 1
+    return text[start + 1 : end - 1], end
 
 
 def name_latex(name):
@@ -86,7 +119,7 @@ def matrix_latex(x, printer):
         return r" \circ ".join(_guard(f, p(f), (MatAdd, MatMul)) for f in x.args)
     if isinstance(x, Transpose):
         compound = (MatAdd, MatMul, HadamardProduct, ex.Elementwise, ex.MatrixDifferential)
-        return rf"{_guard(x.arg, p(x.arg), compound)}^{{\top}}"
+        return rf"{_based(_guard(x.arg, p(x.arg), compound))}^{{\top}}"
     if isinstance(x, ex.HStack):
         return rf"\begin{{bmatrix}}{' & '.join(map(p, x.args))}\end{{bmatrix}}"
     if isinstance(x, ex.MatrixDifferential):
@@ -94,8 +127,13 @@ def matrix_latex(x, printer):
     if isinstance(x, ex.Elementwise):
         return _elementwise(x, p)
     if isinstance(x, OneMatrix):
-        return r"\mathbf{1}"
+        return _ones(x)
     raise TypeError(f"latex: no rule for {type(x).__name__}")
+
+
+def _ones(x):
+    # A row of ones is the transpose of the column.
+    return r"\mathbf{1}^{\top}" if x.rows == 1 != x.cols else r"\mathbf{1}"
 
 
 def scalar_latex(x, printer):
@@ -120,13 +158,13 @@ def _product(x, p):
         return body
     if scale == -1:
         return f"-{body}"
-    numerator, denominator = scale.as_numer_denom()
+    numerator, denominator = sp.fraction(scale)
     if not denominator.is_number:
+        if numerator.could_extract_minus_sign():
+            return f"-{p(ex.mul(-scale, *factors))}"
         top = body if numerator == 1 else p(ex.mul(numerator, *factors))
         return rf"\frac{{{top}}}{{{p(denominator)}}}"
-    text = p(scale)
-    if scale.is_Add:
-        text = _braced(text)
+    text = _braced(p(scale)) if scale.is_Add or _is_product(scale) else p(scale)
     return rf"{text}\, {body}"
 
 
@@ -145,8 +183,20 @@ def _elementwise(x, p):
         return rf"\exp{_braced(argument)}"
     if body.is_Pow and body.base == z:
         atom = isinstance(x.argument, (ex.Variable, ex.Named))
-        return rf"{argument if atom else _braced(argument)}^{{\circ {p(body.exp)}}}"
-    return p(body.subs(z, sp.Symbol(_braced(argument))))
+        return rf"{_based(argument) if atom else _braced(argument)}^{{\circ {p(body.exp)}}}"
+    function = rf"{p(z)} \mapsto {p(body)}"
+    return _braced(function) + _braced(argument)
+
+
+def _is_product(x):
+    """Is this scalar a product of matrices, but for a number before it?"""
+    x = x.as_coeff_Mul()[1]
+    return isinstance(x, ex.AsScalar) and not isinstance(x.args[0], (ex.Variable, ex.Named))
+
+
+def _based(text):
+    """Make room for an exponent behind a name that has one."""
+    return f"{{{text}}}" if "^" in text and not text.startswith(r"\left(") else text
 
 
 def _braced(text):

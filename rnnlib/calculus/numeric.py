@@ -18,12 +18,15 @@ def to_function(expression, context=None):
     """Return a function of keyword arguments, one array per variable, that computes expression.
 
     Matrices are 2-D arrays, vectors columns (n, 1), scalars numbers; NumPy or torch.
-    context: an expression whose variables may be given too, though this one does not need them.
+    context: an expression, or a SymPy Tuple of some, whose variables may be given too, though this
+        one does not need them.
     The function raises TypeError for missing or unknown names, ValueError for shapes that do not
     fit the expression's dimensions.
     """
+    context = expression if context is None else context
+    ex.check_names(expression, context)
     needed = {x.name for x in leaves(expression)}
-    variables = {x.name: x for x in leaves(expression, expression if context is None else context)}
+    variables = {x.name: x for x in leaves(expression, context)}
 
     def function(**arrays):
         _check_names(arrays, needed, variables)
@@ -60,14 +63,23 @@ def _bind(arrays, variables):
     return sizes
 
 
+def _numpy_zero():
+    import numpy
+
+    return numpy.zeros(())
+
+
 class _Evaluator:
     def __init__(self, arrays, sizes):
         from array_api_compat import array_namespace
 
-        tables = [a for a in arrays.values() if hasattr(a, "shape") and len(a.shape)]
+        tables = [a for a in arrays.values() if hasattr(a, "shape")] or [_numpy_zero()]
         self.xp = array_namespace(*tables)
-        self.like = tables[0]
-        self.arrays, self.sizes, self.known = arrays, sizes, {}
+        self.like = max(tables, key=lambda a: len(a.shape))
+        self.sizes, self.known = sizes, {}
+        self.arrays = {
+            name: a if hasattr(a, "shape") else self._array(a) for name, a in arrays.items()
+        }
 
     def of(self, x):
         if x not in self.known:
@@ -75,8 +87,12 @@ class _Evaluator:
         return self.known[x]
 
     def _value(self, x):
-        if isinstance(x, ex.Variable) or (isinstance(x, sp.Symbol) and x.name in self.arrays):
+        if isinstance(x, ex.Variable) or ex.is_scalar_symbol(x):
             return self.arrays[x.name]
+        if isinstance(x, sp.MatrixBase):
+            return self._array([[float(entry) for entry in row] for row in x.tolist()])
+        if isinstance(x, sp.Symbol):
+            return self._array(self._size(x))
         if isinstance(x, ex.Named):
             return self.of(x.definition)
         if isinstance(x, (MatAdd, sp.Add)):
@@ -110,12 +126,23 @@ class _Evaluator:
         return value if scale == 1 else self.of(scale) * value
 
     def _constant(self, x):
-        rows, cols = (int(sp.sympify(n).subs(self.sizes)) for n in x.shape)
+        rows, cols = map(self._size, x.shape)
         like = {"dtype": self.like.dtype, "device": self._device()}
         if isinstance(x, Identity):
             return self.xp.eye(rows, **like)
         make = self.xp.ones if isinstance(x, OneMatrix) else self.xp.zeros
         return make((rows, cols), **like)
+
+    def _array(self, numbers):
+        floating = self.xp.isdtype(self.like.dtype, "real floating")
+        dtype = self.like.dtype if floating else None
+        return self.xp.asarray(numbers, dtype=dtype, device=self._device())
+
+    def _size(self, n):
+        size = sp.sympify(n).subs(self.sizes)
+        if not size.is_number:
+            raise TypeError(f"the size {n} is not known: give an array that has it")
+        return int(size)
 
     def _device(self):
         from array_api_compat import device

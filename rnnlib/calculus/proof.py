@@ -17,6 +17,8 @@ from rnnlib.calculus import expressions as ex
 from rnnlib.calculus.explicit import Entries, leaves, size_choices
 from rnnlib.calculus.functions import Relu, Step
 from rnnlib.calculus.latex import latex
+from rnnlib.calculus.layout import aligned
+from rnnlib.calculus.rules import pair
 
 DIGITS = 50
 POINTS = 3
@@ -52,24 +54,23 @@ class Proof:
 
 
 def prove_derivation(derivation):
-    """Prove that the lines are equal, one to the next, and that each gradient is the derivative."""
-    variables = list(derivation.gradients)
+    """Prove each line from the one before it.
+
+    The first is the directional derivative, taken entry by entry; the last is Σ⟨gradient, dX⟩.
+    Since the changes of entries are independent symbols, equality of the two means that each entry
+    of the gradients is the derivative.
+    """
+    gradients = derivation.gradients
     lines = [(ex.d(derivation.expression),), *(s.terms for s in derivation.steps)]
-    everything = [derivation.expression, *sum(lines, ()), *derivation.gradients.values(), *variables]
-    sizes, methods = size_choices(*everything), set()
+    lines.append(tuple(pair(g, ex.d(x)) for x, g in gradients.items() if not ex.is_zero(g)))
+    names = [f"line {i} ({s.rule})" for i, s in enumerate(derivation.steps)] + ["the gradient"]
+    sizes, methods = size_choices(*sum(lines, ()), *gradients, *gradients.values()), set()
     for choice in sizes:
-        entries = Entries(choice, variables)
-        value = entries.of(derivation.expression)
-        claims = [
-            (f"line {i} ({step.rule})", *_changed(entries, *lines[i : i + 2]))
-            for i, step in enumerate(derivation.steps)
-        ]
-        for x, g in derivation.gradients.items():
-            claims.append((f"the gradient for {x}", entries.of(g), entries.derivative(value, x)))
-        for what, left, right in claims:
-            method = equal(left, right, entries)
+        entries = Entries(choice, gradients)
+        for name, before, after in zip(names, lines[:-1], lines[1:], strict=True):
+            method = equal(*_changed(entries, before, after), entries)
             if method is None:
-                return Proof("refuted", tuple(sizes), f"{what} is wrong at sizes {choice}")
+                return Proof("refuted", tuple(sizes), f"{name} is wrong at sizes {choice}")
             methods.add(method)
     return _summary(methods, sizes)
 
@@ -101,9 +102,9 @@ def equal(left, right, entries):
 
 
 def _is_zero(difference, entries):
-    difference = sp.sympify(difference)
-    if difference == 0 or sp.expand(difference) == 0:
-        return "exact"
+    for value in entries.unfold(sp.sympify(difference)):
+        if value == 0 or sp.expand(value) == 0:
+            return "exact"
     difference, sides = _without_kinks(entries.full(difference))
     # Numbers refute faster than any simplification.
     for seed in range(POINTS_WITH_KINKS if sides else POINTS):
@@ -126,9 +127,11 @@ def _without_kinks(difference):
 
     def side(u):
         core = sp.expand(u).primitive()[1]
+        inner = [f for f in sp.Mul.make_args(core) if f in sides.values()]  # relu(relu(u))
+        core = core / sp.Mul(*inner)
         negative = core.could_extract_minus_sign()
         s = sides.setdefault(-core if negative else core, sp.Symbol(f"side {len(sides)}"))
-        return 1 - s if negative else s
+        return sp.Mul(*inner, 1 - s if negative else s)
 
     meaning = {
         Relu: lambda u: u * side(u),
@@ -186,8 +189,7 @@ class Equation:
     def latex(self, called=""):
         """Return an aligned block, one side a line; ``called`` is a name put before the first."""
         first, *rest = [called] * bool(called) + list(map(latex, self.sides))
-        lines = " \\\\\n".join(f"&= {side}" for side in rest)
-        return f"\\begin{{aligned}}\n{first} {lines}\n\\end{{aligned}}"
+        return aligned([f"{first} &= {rest[0]}", *(f"&= {side}" for side in rest[1:])])
 
     def _repr_latex_(self):
         return f"$\\displaystyle {self.latex()}$"
@@ -202,7 +204,9 @@ def equation(*sides):
         raise ValueError(f"equation: expected at least two sides, got {len(sides)}")
     sides = tuple(map(ex.sympify, sides))
     if any(not ex.is_matrix(s) for s in sides):
-        sides = tuple(ex.as_scalar(s) if ex.is_matrix(s) and s.shape == (1, 1) else s for s in sides)
+        sides = tuple(
+            ex.as_scalar(s) if ex.is_matrix(s) and s.shape == (1, 1) else s for s in sides
+        )
     for side in sides[1:]:
         if ex.shape_text(side) != ex.shape_text(sides[0]):
             raise ShapeError(

@@ -86,13 +86,19 @@ def _scalar_function(c, x, depends):
         pieces = [t.as_coeff_Mul() for t in x.as_ordered_terms() if depends(t)]
         terms = [Term(c * number, rest) for number, rest in pieces]
         return Opened("sum rule", tuple((t.expression(), t) for t in terms))
+    number, rest = x.as_coeff_Mul()
+    if number != 1:
+        term = Term(c * number, rest)
+        return Opened("constant factor", ((term.expression(), term),))
     parts = []
     for i, argument in enumerate(x.args):
         if depends(argument):
+            if not isinstance(argument, sp.Expr):
+                raise UnknownRule(f"differential: no rule for {type(x).__name__} in {x} (scalar)")
             inside = sp.Dummy(real=True)
             outer = derivative(x.func(*x.args[:i], inside, *x.args[i + 1 :]), inside)
             parts.append(Term(c * outer.subs(inside, argument), argument))
-    name = "product rule" if x.is_Mul else "chain rule"
+    name = "product rule" if x.is_Mul else "function of a number"
     return Opened(name, tuple((t.expression(), t) for t in parts))
 
 
