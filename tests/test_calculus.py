@@ -97,6 +97,8 @@ CASES = {
         inner(A, hadamard(W, v * x.T)), [W, v, x], lambda A, W, v, x: (A * W * (v @ x.T)).sum()),
     "sigmoid": (total(sigmoid(W * x)), [W, x], lambda W, x: SIGMA(W @ x).sum()),
     "scaled sigmoid": (
+        total(elementwise(lambda z: Sigmoid(2 * z), A)), A, lambda A: SIGMA(2 * A).sum()),
+    "sum of functions": (
         total(elementwise(lambda z: Sigmoid(2 * z) + z**3, A)), A,
         lambda A: (SIGMA(2 * A) + A**3).sum()),
     "tanh": (inner(v, tanh(W * x)), [W, x], lambda v, W, x: (v * torch.tanh(W @ x)).sum()),
@@ -221,6 +223,7 @@ def test_a_named_expression_counts_as_a_variable_of_its_own():
 def test_a_gradient_that_cancels_is_zero():
     derivation = gradient(inner(A, W) - trace(A.T * W) + total(x), W)
     assert isinstance(derivation.value, ZeroMatrix)
+    assert all(term != 0 for step in derivation.steps for term in step.terms)
     assert derivation.verify()
 
 

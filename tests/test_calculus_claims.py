@@ -101,7 +101,7 @@ WRONG = {
     "two masks": (hadamard(elementwise(Step, v), elementwise(Step, y)), total(relu(v)), v, "Wrong"),
     "scalar mask": (1, relu(a), a, "Wrong"),
     "absolute without sign": (ones(n), total(elementwise(sp.Abs, v)), v, "Wrong"),
-    "a differential": (g * x.T + d(v) * x.T, TANH, W, "it; yours contains d(v)"),
+    "a differential": (g * x.T + d(v) * x.T, TANH, W, "yours contains d(v)"),
     "no answer": (None, TANH, W, "No answer yet"),
     "dots": (..., TANH, W, "No answer yet"),
 }  # fmt: skip
@@ -205,7 +205,7 @@ def spoiled(value, rng):
         yield value - 2 * rng.choice(terms)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32))
 def test_random_expressions(seed):
     rng, numbers = random.Random(seed), np.random.default_rng(seed)

@@ -128,7 +128,7 @@ def _dependence(variables):
 
     def depends(x):
         if x not in known:
-            known[x] = any([depends(a) for a in x.args])
+            known[x] = any(depends(a) for a in x.args)
         return known[x]
 
     return depends

@@ -33,7 +33,10 @@ class Entries:
         self._slopes = {}  # derivatives of those by entries
 
     def of(self, x):
-        """Return a SymPy Matrix for a matrix expression, a SymPy scalar for a scalar."""
+        """Return a SymPy Matrix for a matrix expression, a SymPy scalar for a scalar.
+
+        Symbols may stand for long arguments of functions in it; ``full`` writes them out.
+        """
         if x not in self._known:
             self._known[x] = self._matrix(x) if ex.is_matrix(x) else self._scalar(x)
         return self._known[x]

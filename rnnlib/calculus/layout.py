@@ -4,7 +4,7 @@ from rnnlib.calculus import expressions as ex
 from rnnlib.calculus.latex import latex, signed_sum, width
 
 # In characters, as ``width`` counts them: a line with its rule beside it, and a line alone.
-BESIDE = 27
+BESIDE = 29
 ALONE = 48
 
 

@@ -23,8 +23,8 @@ from rnnlib.calculus.rules import pair
 DIGITS = 50
 POINTS = 3
 LONGEST = 80
-# With kinks, a point also says on which side of each of them it lies.
-POINTS_WITH_KINKS = 64
+# With kinks, a point also says on which side of each of them it lies: all 64 ways for six of them.
+KINKS = 6
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,15 @@ def equal(left, right, entries):
     if isinstance(left, sp.MatrixBase) or isinstance(right, sp.MatrixBase):
         if left.shape != right.shape:
             return None
-        methods = {equal(a, b, entries) for a, b in zip(left, right, strict=True)}
+        pairs = zip(left, right, strict=True)
     else:
-        methods = {_is_zero(left - right, entries)}
-    if None in methods:
-        return None
-    return "exact" if methods == {"exact"} else "50 digits"
+        pairs = [(left, right)]
+    methods = set()
+    for a, b in pairs:
+        methods.add(_is_zero(a - b, entries))
+        if None in methods:
+            return None
+    return "exact" if methods <= {"exact"} else "50 digits"
 
 
 def _is_zero(difference, entries):
@@ -109,7 +112,7 @@ def _is_zero(difference, entries):
             return "exact"
     full, sides = _without_kinks(entries.full(difference))
     # Numbers refute faster than any simplification.
-    for seed in range(POINTS_WITH_KINKS if sides else POINTS):
+    for seed in range(2**KINKS if sides else POINTS):
         if not _vanishes(full, sides, seed):
             return None
     return "exact" if _simplifies_to_zero(difference, full) else "50 digits"
@@ -130,9 +133,9 @@ def _simplifies_to_zero(short, full):
 def _without_kinks(difference):
     """Write relu(u) as s·u, and |u|, sign(u) likewise, where s is 1 for u > 0 and 0 for u < 0.
 
-    Returns the difference and the symbols s.  All their values are tried, so that no kink can lie
-    out of reach of the random points; values of u that cannot occur together may be among them,
-    which can refute more than necessary, and never less.
+    Returns the difference and the symbols s.  Points choose s for themselves, so that no kink can
+    lie out of their reach.  A choice that no u can bring about may refute more than necessary, and
+    never less.
     """
     sides = {}
 
@@ -167,10 +170,21 @@ def _vanishes(difference, sides, seed):
     if difference.has(sp.Max, sp.Min, sp.Heaviside, sp.Piecewise, sp.floor, sp.ceiling):
         return False  # jumps that random points might miss
     rng = random.Random(seed)
-    value = difference.subs({s: rng.randint(0, 1) for s in sorted(sides, key=str)})
-    value = value.subs(point(value.free_symbols, seed))
-    number = sp.N(value, DIGITS)
-    return bool(number.is_finite) and abs(number) < sp.Float(10, DIGITS) ** (8 - DIGITS)
+    values = {
+        s: sp.Integer(seed >> i & 1 if i < KINKS else rng.randint(0, 1))
+        for i, s in enumerate(sorted(sides, key=str))
+    }
+    number = evaluate(difference, point(difference.free_symbols - sides, seed) | values)
+    return bool(number.is_finite) and bool(abs(number) < sp.Float(10) ** (8 - DIGITS))
+
+
+def evaluate(x, values):
+    """Return the number that x is at these values of its symbols, each part computed once."""
+    if x not in values:
+        whole = x.func(*(evaluate(a, values) for a in x.args)) if x.args else x
+        # Room for the digits that a difference of equal numbers loses.
+        values[x] = whole if whole.is_Integer else sp.N(whole, DIGITS + 30)
+    return values[x]
 
 
 @dataclass(frozen=True)
