@@ -88,7 +88,7 @@ WRONG = {
     "slope of sigmoid": (hadamard(v, h, 1 - h) * x.T, TANH, W, "the entry W[0, 0] of your answer"),
     "no slope": (v * x.T, TANH, W, "the entry W[0, 0] of your answer"),
     "swapped factors": (S * R * R, trace(S * R * S.T), S, "the entry S[0, 0]"),
-    "one transpose too many": (S.T * (R + R.T), GRAM, S, "at n=2 the entry S[0, 0]"),
+    "one transpose too many": (S.T * (R + R.T), GRAM, S, "transpose is wrong: look again at S"),
     "one Hadamard too many": (hadamard(S, R + R.T), GRAM, S, "at n=2 the entry S[0, 0]"),
     "another variable": (a * (g * x.T), TANH, W, "the entry"),
     "dimension for a number": (n * (g * x.T), TANH, W, "at m=2, n=3 the entry"),
@@ -226,3 +226,21 @@ def test_random_expressions(seed):
         claimed = to_function(claim, expression)
         equal = all(np.allclose(claimed(**at), truth(**at), rtol=1e-9, atol=0) for at in points)
         assert bool(check(claim, expression, x)) == equal, f"{claim} for {expression}"
+
+
+def test_a_transpose_inside_the_claim_is_named():
+    H = dims("H")
+    W, h_prev, g = matrix("W_hh", H, H), vector("h_prev", H), vector("g", H)
+    h_1 = let("h_1", tanh(W * h_prev))
+    h_2 = let("h_2", tanh(W * h_1))
+    loss = inner(g, h_2)
+    second = hadamard(g, 1 - hadamard(h_2, h_2))
+
+    def claim(back):
+        first = hadamard(back * second, 1 - hadamard(h_1, h_1))
+        return second * h_1.T + first * h_prev.T
+
+    assert check(claim(W.T), loss, W)
+    verdict = check(claim(W), loss, W)
+    assert not verdict
+    assert str(verdict) == "A transpose is wrong: look again at W_hh."

@@ -87,24 +87,50 @@ class _Test:
 
 
 def _diagnose(claim, truth, variable, tests):
-    def right(other):
-        return all(test.accepts(other) for test in tests)
-
-    if right(ex.mul(-1, claim)):
-        return "The sign is wrong: your answer is minus the gradient."
-    if ex.is_matrix(claim) and claim.rows == claim.cols and right(ex.transpose(claim)):
-        return "Transposed: your answer is the transpose of the gradient."
-    factor = _common_factor(claim, tests)
-    if factor is not None and right(ex.mul(1 / factor, claim)):
-        return f"A factor is wrong: your answer is {factor} times the gradient."
-    terms = truth.args if isinstance(truth, MatAdd) or truth.is_Add else ()
-    for t in terms:
-        rest = ex.add(truth, ex.mul(-1, t))
-        if right(ex.add(claim, t)):
-            return f"A term is missing: {t}."
-        if right(ex.add(claim, ex.mul(2, t))) and rest != 0:
-            return f"The sign of one term is wrong: the gradient contains the term {t}."
+    for sentence, mended in _suspects(claim, truth, tests):
+        if all(test.accepts(mended) for test in tests):
+            return sentence
     return _first_difference(claim, variable, tests)
+
+
+def _suspects(claim, truth, tests):
+    """Yield usual mistakes, each with the claim as it would be without it."""
+    yield "The sign is wrong: your answer is minus the gradient.", ex.mul(-1, claim)
+    if ex.is_matrix(claim) and claim.rows == claim.cols:
+        yield (
+            "Transposed: your answer is the transpose of the gradient.",
+            ex.transpose(claim),
+        )
+    factor = _common_factor(claim, tests)
+    if factor is not None:
+        yield (
+            f"A factor is wrong: your answer is {factor} times the gradient.",
+            ex.mul(1 / factor, claim),
+        )
+    for x in _square_names(claim):
+        yield f"A transpose is wrong: look again at {x}.", _swap(claim, x)
+    for t in truth.args if isinstance(truth, MatAdd) or truth.is_Add else ():
+        yield f"A term is missing: {t}.", ex.add(claim, t)
+        yield (
+            f"The sign of one term is wrong: the gradient contains the term {t}.",
+            ex.add(claim, ex.mul(2, t)),
+        )
+
+
+def _square_names(claim):
+    names = (x for x in ex.nodes(claim) if isinstance(x, (ex.Variable, ex.Named)))
+    return [x for x in names if x.rows == x.cols != 1]
+
+
+def _swap(x, square):
+    """Transpose a square matrix wherever it is written in x; definitions stay as they are."""
+    if x == square:
+        return ex.transpose(x)
+    if x == ex.transpose(square):
+        return square
+    if isinstance(x, (ex.Variable, ex.Named)) or not x.args:
+        return x
+    return x.func(*(_swap(a, square) for a in x.args))
 
 
 def _common_factor(claim, tests):
