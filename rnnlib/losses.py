@@ -44,7 +44,8 @@ def softmax_cross_entropy(logits, targets, reduction="mean"):
     log_p = log_softmax(logits)
     scale = 1 / max(1, int(np.prod(targets.shape))) if reduction == "mean" else 1.0
     # where, not a product: a logit of -inf has log p = -inf, and 0 * -inf is NaN.
-    loss = -xp.sum(xp.where(y > 0, log_p, xp.zeros_like(log_p))) * scale
+    # Scaled inside the sum: NumPy 1 turns a float32 scalar times a float into float64.
+    loss = -xp.sum(xp.where(y > 0, log_p, xp.zeros_like(log_p)) * scale)
     return loss, (xp.exp(log_p) - y) * scale
 
 

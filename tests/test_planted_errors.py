@@ -83,7 +83,7 @@ SLIPS = {
         ("mean", "(xp.exp(log_p) - y) * scale", "xp.exp(log_p) - y"),
         ("sum", "(xp.exp(log_p) - y) * scale", "(xp.exp(log_p) - y) / 2"),
         ("mean", "(xp.exp(log_p) - y) * scale", "(log_p - y) * scale"),
-        ("mean", "zeros_like(log_p))) * scale", "zeros_like(log_p)))"),
+        ("mean", "zeros_like(log_p)) * scale)", "zeros_like(log_p)))"),
         ("mean", "return shifted - xp.log", "return shifted + xp.log"),
         ("mean", "xp.exp(shifted), axis=-1", "xp.exp(shifted), axis=0"),
         ("mean", "loss = -xp.sum", "loss = xp.sum"),
