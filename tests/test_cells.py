@@ -15,22 +15,6 @@ SIZES = st.integers(1, 5)
 SEEDS = st.integers(0, 2**32)
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 
-DEVICES = pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda",
-            marks=[
-                pytest.mark.cuda,
-                pytest.mark.skipif(
-                    not torch.cuda.is_available(), reason="torch finds no graphics card here"
-                ),
-            ],
-        ),
-    ],
-)
-
 
 def draw(seed, N=4, input_size=2, hidden_size=3):
     """Random arrays for one step, by the names of the cells' arguments."""
@@ -75,7 +59,6 @@ def assert_close(ours, theirs, names=None):
 
 
 @NONLINEARITIES
-@DEVICES
 @pytest.mark.parametrize("bias", [True, False])
 def test_numpy_and_torch_give_the_same_numbers(device, nonlinearity, bias):
     arrays = draw(1)

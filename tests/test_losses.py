@@ -13,22 +13,6 @@ SEEDS = st.integers(0, 2**32)
 LEADS = st.lists(st.integers(1, 4), max_size=3).map(tuple)
 REDUCTIONS = ["mean", "sum"]
 
-DEVICES = pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda",
-            marks=[
-                pytest.mark.cuda,
-                pytest.mark.skipif(
-                    not torch.cuda.is_available(), reason="torch finds no graphics card here"
-                ),
-            ],
-        ),
-    ],
-)
-
 
 def draw(seed, lead, V, scale=1.0):
     rng = np.random.default_rng(seed)
@@ -67,7 +51,6 @@ def test_equals_torch_in_the_named_shapes(lead, reduction):
     assert_equals_torch(*draw(1, lead, 5), reduction)
 
 
-@DEVICES
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_numpy_and_torch_give_the_same_numbers(device, reduction):
     logits, targets = draw(2, (4, 3), 5)
