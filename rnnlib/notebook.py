@@ -13,7 +13,8 @@ def show(label, *things, called=""):
     there is nothing to prove.
     called: LaTeX of a name for the value of an equation, put before its first side.
 
-    Raises AssertionError with the reason when a statement is refuted: the build then fails.
+    Raises AssertionError with the reason when a statement is refuted, or not proved exactly: the
+    build then fails.
     """
     if things and all(isinstance(t, Named) for t in things):
         return _display(label, _definitions(things))
@@ -21,7 +22,7 @@ def show(label, *things, called=""):
     if not hasattr(thing, "verify"):
         return _display(label, latex(thing))
     proof = thing.verify()
-    if not proof:
+    if proof.method != "exact":
         raise AssertionError(f"{label}: {proof}")
     return _display(label, thing.latex(called) if called else thing.latex())
 
