@@ -130,7 +130,8 @@ class RNN(Layer):
     def __call__(self, x, h_0=None):
         """Run over the whole sequence.
 
-        x: (T, N, I), or (N, T, I) with ``batch_first``, or (T, I) for one sequence.
+        x: (T, N, I), or (N, T, I) with ``batch_first``, or (T, I) for one sequence.  It is kept for
+            ``backward``, not copied, so leave it as it is until then.
         h_0: (1, N, H), or (1, H) for one sequence; zeros when None.
         Returns output, the states of all steps in x's layout with H last, and h_n, the last state
         in h_0's layout.
