@@ -18,6 +18,8 @@ from sympy.matrices.expressions.special import ZeroMatrix
 from rnnlib.calculus import (
     cos,
     d,
+    det,
+    diag,
     dims,
     elementwise,
     equation,
@@ -26,15 +28,19 @@ from rnnlib.calculus import (
     hadamard,
     hstack,
     inner,
+    inverse,
     latex,
     let,
     log,
     matrix,
+    norm2,
     ones,
+    power,
     relu,
     scalar,
     sigmoid,
     sin,
+    softmax,
     square,
     tanh,
     to_function,
@@ -43,9 +49,10 @@ from rnnlib.calculus import (
     vector,
     vjp,
 )
-from rnnlib.calculus.explicit import Entries, leaves, size_choices
+from rnnlib.calculus.explicit import Entries, size_choices
 from rnnlib.calculus.expressions import as_scalar
 from rnnlib.calculus.functions import Sigmoid
+from rnnlib.calculus.meaning import leaves
 
 n, m, k = dims("n m k")
 A, B, W = matrix("A", n, m), matrix("B", n, m), matrix("W", n, m)
@@ -259,7 +266,8 @@ def test_a_wrong_line_or_gradient_is_refuted():
 
 def test_a_proof_says_how_and_at_which_sizes():
     assert str(gradient(inner(A, B), A).verify()) == (
-        "proved exactly, entry by entry, at m=1, n=1; m=2, n=3; m=3, n=1; m=1, n=2"
+        "proved exactly, entry by entry, at m=1, n=1; m=2, n=3; m=3, n=1; m=1, n=2, "
+        "and in numbers at m=5, n=4"
     )
     proof = equation(sigmoid(v), elementwise(lambda z: 1 / (1 + sp.exp(-z)), v)).verify()
     assert proof.method == "50 digits"
@@ -329,7 +337,7 @@ def test_true_equations_are_proved(sides):
 def test_false_equations_are_refuted(sides):
     proof = equation(*sides).verify()
     assert not proof
-    assert str(proof).startswith("refuted: side 2 differs at sizes")
+    assert str(proof).startswith("refuted: side 2 differs at ")
 
 
 def test_dimensions_that_a_short_cycle_would_confuse():
@@ -531,12 +539,21 @@ ERRORS = {
         lambda: gradient(total(elementwise(sp.floor, A)), A), TypeError, "floor(z)"),
     "named unknown function": (
         lambda: gradient(total(elementwise(sp.Function("f"), A)), A), TypeError, "f(z)"),
-    "power": (lambda: gradient(trace(S**2), S), TypeError, "MatPow in S**2 (n×n)"),
-    "inverse": (lambda: gradient(trace(S**-1), S), TypeError, "Inverse in S**(-1) (n×n)"),
-    "determinant": (lambda: gradient(sp.Determinant(S), S), TypeError, "Determinant"),
+    "power": (lambda: S**n, TypeError, "expected an integer exponent for the matrix S (n×n)"),
+    "power of a rectangle": (lambda: A**2, ShapeError, "power: expected a square matrix, got A"),
+    "inverse": (lambda: inverse(A), ShapeError, "inverse: expected a square matrix, got A (n×m)"),
+    "determinant": (lambda: det(A), ShapeError, "det: expected a square matrix, got A (n×m)"),
+    "elementwise exponent": (lambda: power(A, n), TypeError, "a number as the exponent, got n"),
+    "diagonal": (lambda: diag(A), ShapeError, "diag: expected a square matrix, got A (n×m)"),
+    "softmax of a scalar": (lambda: softmax(a), TypeError, "softmax: expected a matrix"),
+    "norm of a scalar": (lambda: norm2(a), TypeError, "norm2: expected a matrix"),
+    "function of a matrix": (
+        lambda: gradient(sp.exp(S) * a, a) and gradient(sp.exp(S), S), TypeError, "elementwise"),
+    "style": (lambda: gradient(trace(S), S).latex("index"), ValueError, '"inner" or "trace"'),
     "stack has no rule": (lambda: gradient(total(hstack(A, B)), A), TypeError, "HStack"),
     "function of two": (lambda: elementwise(lambda z: a * z, A), ValueError, "a*z"),
-    "let of a scalar": (lambda: let("L", inner(A, B)), TypeError, "'L'"),
+    "let with another shape": (lambda: let(b, W), ShapeError, "b (n×1) and W (n×m)"),
+    "let without a name": (lambda: let(W * x, b), TypeError, "a name or a symbol first"),
     "Hadamard of scalars": (lambda: hadamard(A, a), TypeError, "the scalar a"),
     "no Hadamard": (lambda: hadamard(), TypeError, "at least one"),
     "total of a scalar": (lambda: total(a), TypeError, "total: expected a matrix, got a"),

@@ -33,9 +33,9 @@ from rnnlib.calculus import (
     trace,
     vector,
 )
-from rnnlib.calculus.explicit import leaves
 from rnnlib.calculus.expressions import as_scalar
 from rnnlib.calculus.functions import Step
+from rnnlib.calculus.meaning import leaves
 
 n, m = dims("n m")
 W, S, R = matrix("W", n, m), matrix("S", n, n), matrix("R", n, n)

@@ -49,7 +49,7 @@ def check(claim, expression, variable):
             f"{variable}, and yours is {ex.shape_text(claim)}.",
         )
     differentials = (ex.MatrixDifferential, ex.ScalarDifferential)
-    found = [x for x in ex.nodes(claim) if isinstance(x, differentials)]
+    found = [x for x in ex.walk(claim) if isinstance(x, differentials)]
     if found:
         return Verdict(
             False, f"A gradient has no differential in it, and yours contains {found[0]}."
@@ -118,7 +118,7 @@ def _suspects(claim, truth, tests):
 
 
 def _square_names(claim):
-    names = (x for x in ex.nodes(claim) if isinstance(x, (ex.Variable, ex.Named)))
+    names = (x for x in ex.walk(claim) if isinstance(x, (ex.Variable, ex.Named)))
     return [x for x in names if x.rows == x.cols != 1]
 
 

@@ -3,13 +3,24 @@
 from dataclasses import dataclass, field
 
 import sympy as sp
-from sympy.matrices.expressions.special import ZeroMatrix
 
 from rnnlib.calculus import expressions as ex
 from rnnlib.calculus import rules
 from rnnlib.calculus.latex import latex
 from rnnlib.calculus.layout import derivation_latex
-from rnnlib.calculus.proof import prove_derivation
+from rnnlib.calculus.meaning import leaves
+from rnnlib.calculus.proof import pair, prove_derivation
+
+
+@dataclass(frozen=True)
+class Term:
+    """⟨weight, d target⟩, or weight·d target where both are scalars."""
+
+    weight: sp.Basic
+    target: sp.Basic
+
+    def expression(self):
+        return pair(self.weight, ex.d(self.target))
 
 
 @dataclass(frozen=True)
@@ -24,8 +35,14 @@ class Step:
         """The line as a SymPy scalar (SymPy may order its terms otherwise)."""
         return sp.Add(*self.terms)
 
-    def latex_terms(self):
-        return [latex(t) for t in self.terms] or ["0"]
+    def latex_terms(self, style="inner"):
+        return [latex(as_trace(t) if style == "trace" else t) for t in self.terms] or ["0"]
+
+
+def as_trace(term):
+    """Write each ⟨A, B⟩ in a term as tr(AᵀB)."""
+    inners = [x for x in sp.preorder_traversal(term) if type(x) is ex.Inner]
+    return term.xreplace({x: ex.trace(ex.mul(ex.transpose(x.args[0]), x.args[1])) for x in inners})
 
 
 @dataclass(frozen=True)
@@ -68,9 +85,14 @@ class Derivation:
             return next(iter(functions.values()))
         return lambda **arrays: {name: f(**arrays) for name, f in functions.items()}
 
-    def latex(self):
-        """Return an aligned block: the differential with its rules, then the gradients."""
-        return derivation_latex(self)
+    def latex(self, style="inner"):
+        """Return an aligned block: the differential with its rules, then the gradients.
+
+        style: "inner" writes ⟨G, dX⟩, "trace" writes tr(Gᵀ dX).
+        """
+        if style not in ("inner", "trace"):
+            raise ValueError(f'style: expected "inner" or "trace", got {style!r}')
+        return derivation_latex(self, style)
 
     def _repr_latex_(self):
         return f"$\\displaystyle {self.latex()}$"
@@ -87,7 +109,32 @@ def gradient(expression, variables, name="L"):
     for something that is no variable or has no rule.
     """
     expression = ex.as_scalar(expression)
-    return _derive(expression, rules.Term(sp.S.One, expression), _variables(variables), name)
+    variables = _variables(variables)
+    if isinstance(expression, ex.NamedScalar) and expression not in variables:
+        name, expression = latex(expression), expression.definition
+    return _derive(expression, Term(sp.S.One, expression), variables, name)
+
+
+def differential(expression, variables=None):
+    """Return the differential of an expression in terms of the d-symbols of its variables.
+
+    expression: a matrix or scalar expression.
+    variables: what varies, as in ``gradient``; by default every matrix, vector and scalar in it.
+    Returns an expression of the same shape: d(A * B) gives d(A) * B + A * d(B).
+    """
+    expression = ex.sympify(expression)
+    variables = leaves(expression) if variables is None else _variables(variables)
+    ex.check_names(expression, *variables)
+    depends = _dependence(variables)
+    known = {x: ex.d(x) for x in variables}
+
+    def change(x):
+        if x not in known:
+            parts = rules.open_expression(x, depends).parts
+            known[x] = ex.add(*(p.forward(change(p.argument)) for p in parts))
+        return known[x]
+
+    return change(expression) if depends(expression) else _zero(expression)
 
 
 def vjp(expression, variables, delta):
@@ -100,9 +147,9 @@ def vjp(expression, variables, delta):
     variables = _variables(variables)
     whole = ex.inner(delta, expression)
     for x in variables:
-        if x in ex.nodes(delta):
+        if x in ex.walk(delta):
             raise ValueError(f"delta: expected a constant, but it contains the variable {x}")
-    return _derive(whole, rules.Term(delta, expression), variables, name="")
+    return _derive(whole, Term(delta, expression), variables, name="")
 
 
 def _derive(expression, start, variables, name):
@@ -138,7 +185,7 @@ def _variables(variables):
     several = isinstance(variables, (list, tuple))
     chosen = list(variables) if several else [variables]
     for x in chosen:
-        if not isinstance(x, (ex.Variable, ex.Named)) and not ex.is_scalar_symbol(x):
+        if not isinstance(x, ex.Variable) and not ex.is_named(x) and not ex.is_scalar_symbol(x):
             raise TypeError(
                 f"variables: expected what matrix, vector, scalar or let return, got {x}"
             )
@@ -146,38 +193,44 @@ def _variables(variables):
 
 
 def _zero(x):
-    return ZeroMatrix(*x.shape) if ex.is_matrix(x) else sp.S.Zero
+    return ex.Zeros(*x.shape) if ex.is_matrix(x) else sp.S.Zero
 
 
 def _advance(terms, steps, variables, depends):
     """Open every term that is ready, write down the lines, return the new terms."""
     hidden = [t for t in terms if t.target not in variables]
-    opened = {}
-    for i, t in enumerate(terms):
-        if t in hidden and _ready(t, hidden):
-            opened[i] = rules.open_term(t, depends)
+    opened = {
+        i: rules.open_expression(t.target, depends)
+        for i, t in enumerate(terms)
+        if t in hidden and _ready(t, hidden)
+    }
     # One rule a line: the first one decides, terms that need the same rule go along.
-    rule = opened[min(opened)].rule
-    opened = {i: o for i, o in opened.items() if o.rule == rule}
+    first = opened[min(opened)]
+    opened = {i: o for i, o in opened.items() if o.rule == first.rule}
     before, after = [], []
     for i, t in enumerate(terms):
-        parts = opened[i].parts if i in opened else ((t.expression(), t),)
-        before += [expression for expression, _ in parts]
-        after += [term for _, term in parts]
+        if i not in opened:
+            before.append(t.expression())
+            after.append(t)
+            continue
+        for part in opened[i].parts:
+            before.append(pair(t.weight, part.forward(ex.d(part.argument))))
+            after.append(Term(part.backward(t.weight), part.argument))
     after = [t for t in after if not ex.is_zero(t.weight)]
-    steps.append(Step(tuple(e for e in before if e != 0), rule))
-    moved = _step(after, opened[min(opened)].move)
-    if moved.terms != steps[-1].terms:
+    if first.move:
+        steps.append(Step(tuple(e for e in before if e != 0), first.rule))
+    moved = _step(after, first.move or first.rule)
+    if not first.move or moved.terms != steps[-1].terms:
         steps.append(moved)
     return after
 
 
 def _ready(term, terms):
     """A name waits until everything that is made of it has been opened."""
-    if not isinstance(term.target, ex.Named):
+    if not ex.is_named(term.target):
         return True
     return not any(
-        t is not term and any(x == term.target for x in ex.nodes(t.target)) for t in terms
+        t is not term and any(x == term.target for x in ex.walk(t.target)) for t in terms
     )
 
 
@@ -185,7 +238,7 @@ def _collect(terms):
     weights = {}
     for t in terms:
         weights[t.target] = ex.add(weights[t.target], t.weight) if t.target in weights else t.weight
-    return [rules.Term(w, x) for x, w in weights.items() if not ex.is_zero(w)]
+    return [Term(w, x) for x, w in weights.items() if not ex.is_zero(w)]
 
 
 def _step(terms, rule):

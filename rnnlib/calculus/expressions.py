@@ -1,240 +1,49 @@
-"""Matrix expressions with symbolic dimensions that keep the order in which you write them.
+"""Build expressions: symbols, operations, names.
 
-Every class here is a SymPy expression: sums, products, transposes and Hadamard products extend
-SymPy's own, so that ``.shape``, ``.subs``, ``.doit()`` and ``.as_explicit()`` work.  SymPy sorts
-factors and terms; a derivation must not, so the operators are defined here.  Building an
-expression simplifies it only as a person would without a word: ones and zeros go, transposes move
-in, numbers come first, equal terms are added up.
+Building simplifies only as a person would without a word: ones and zeros go, transposes and
+inverses move in, numbers come first, equal neighbours become a power, equal terms are added up.
 """
 
 import sympy as sp
-from sympy import MatAdd, MatMul, MatrixExpr, MatrixSymbol, Trace
-from sympy.core.symbol import Str
-from sympy.matrices.exceptions import ShapeError
+from sympy import Determinant, Inverse, KroneckerProduct, MatAdd, MatMul, MatPow, MatrixExpr, Trace
+from sympy.matrices.exceptions import NonSquareMatrixError, ShapeError
 from sympy.matrices.expressions.hadamard import HadamardProduct
 from sympy.matrices.expressions.special import Identity, OneMatrix, ZeroMatrix
 from sympy.matrices.expressions.transpose import Transpose
-from sympy.printing.precedence import PRECEDENCE
 
-
-class Operators:
-    """``+ - *`` and ``.T`` that keep the written order."""
-
-    __slots__ = ()
-    # Above SymPy's matrix expressions, so that mixed operations arrive here.
-    _op_priority = 12.0
-
-    def __add__(self, other):
-        return add(self, other)
-
-    def __radd__(self, other):
-        return add(other, self)
-
-    def __sub__(self, other):
-        return add(self, mul(-1, other))
-
-    def __rsub__(self, other):
-        return add(other, mul(-1, self))
-
-    def __neg__(self):
-        return mul(-1, self)
-
-    def __mul__(self, other):
-        return mul(self, other)
-
-    def __rmul__(self, other):
-        return mul(other, self)
-
-    __matmul__, __rmatmul__ = __mul__, __rmul__
-
-    def __truediv__(self, other):
-        return mul(self, 1 / as_scalar(other))
-
-    def __rtruediv__(self, other):
-        return mul(other, 1 / as_scalar(self))
-
-    def __pow__(self, exponent):
-        return as_scalar(self) ** exponent if self.shape == (1, 1) else super().__pow__(exponent)
-
-    def transpose(self):
-        return transpose(self)
-
-    @property
-    def T(self):
-        return transpose(self)
-
-    def _latex(self, printer):
-        from rnnlib.calculus.latex import matrix_latex
-
-        return matrix_latex(self, printer)
-
-
-class Variable(Operators, MatrixSymbol):
-    """A matrix or column vector with a name, a shape and the way it is printed."""
-
-    def __new__(cls, name, rows, cols, latex=""):
-        plain = MatrixSymbol(str(name), rows, cols)
-        return sp.Basic.__new__(cls, *plain.args, Str(str(latex)))
-
-    @property
-    def latex_name(self):
-        return self.args[3].name
-
-
-class Named(Operators, MatrixExpr):
-    """A name for an expression, as in h = tanh(a): printed by its name, known by its definition."""
-
-    def __new__(cls, name, definition, latex=""):
-        return sp.Basic.__new__(cls, Str(str(name)), definition, Str(str(latex)))
-
-    name = property(lambda self: self.args[0].name)
-    definition = property(lambda self: self.args[1])
-    latex_name = property(lambda self: self.args[2].name)
-    shape = property(lambda self: self.definition.shape)
-
-    def _entry(self, i, j, **kwargs):
-        return self.definition._entry(i, j, **kwargs)
-
-    def doit(self, **hints):
-        return self.definition.doit(**hints)
-
-    def _sympystr(self, printer):
-        return self.name
-
-
-class MatrixSum(Operators, MatAdd):
-    """A sum in written order."""
-
-    def _sympystr(self, printer):
-        return " + ".join(map(printer._print, self.args)).replace("+ -", "- ")
-
-
-class MatrixProduct(Operators, MatMul):
-    """A product in written order, a scalar factor first."""
-
-
-class Transposed(Operators, Transpose):
-    """The transpose of something that has no simpler one."""
-
-
-class Hadamard(Operators, HadamardProduct):
-    """The elementwise product A ∘ B in written order."""
-
-    def _sympystr(self, printer):
-        return f"hadamard({', '.join(map(printer._print, self.args))})"
-
-
-class Ones(Operators, OneMatrix):
-    """A matrix of ones, the neutral element of the Hadamard product."""
-
-    def _sympystr(self, printer):
-        return f"ones({', '.join(map(str, self.shape))})"
-
-
-class HStack(Operators, MatrixExpr):
-    """Matrices of equal height side by side."""
-
-    shape = property(lambda self: (self.args[0].rows, sum(a.cols for a in self.args)))
-
-    def _entry(self, i, j, **kwargs):
-        return sp.BlockMatrix([list(self.args)])._entry(i, j, **kwargs)
-
-
-class Elementwise(Operators, MatrixExpr):
-    """f(A), entry by entry; ``function`` is a SymPy Lambda of one variable."""
-
-    def __new__(cls, function, argument):
-        return sp.Basic.__new__(cls, function, argument)
-
-    function = property(lambda self: self.args[0])
-    argument = property(lambda self: self.args[1])
-    shape = property(lambda self: self.argument.shape)
-
-    def _entry(self, i, j, **kwargs):
-        return self.function(self.argument._entry(i, j, **kwargs))
-
-    def doit(self, **hints):
-        argument = self.argument.doit(**hints) if hints.get("deep", True) else self.argument
-        if isinstance(argument, sp.MatrixBase):
-            return argument.applyfunc(self.function)
-        return Elementwise(self.function, argument)
-
-    def _sympystr(self, printer):
-        (z,), body = self.function.variables, self.function.expr
-        inside = printer._print(self.argument)
-        if body.args == (z,):
-            return f"{body.func.__name__.lower()}({inside})"
-        return printer._print(body.xreplace({z: sp.Symbol(f"({inside})")}))
-
-
-class ScalarOfMatrices(sp.Expr):
-    """A scalar made from matrices."""
-
-    is_commutative = True
-
-    def _latex(self, printer):
-        from rnnlib.calculus.latex import scalar_latex
-
-        return scalar_latex(self, printer)
-
-    def _sympystr(self, printer):
-        return f"{type(self).__name__.lower()}({', '.join(map(printer._print, self.args))})"
-
-
-class Inner(ScalarOfMatrices):
-    """⟨A, B⟩ = tr(AᵀB), the sum of the products of matching entries."""
-
-    def doit(self, **hints):
-        left, right = (_explicit(a, **hints) for a in self.args)
-        if all(isinstance(a, sp.MatrixBase) for a in (left, right)):
-            return sum(a * b for a, b in zip(left, right, strict=True))
-        return Trace(MatMul(Transpose(left), right)).doit(**hints)
-
-
-class Total(ScalarOfMatrices):
-    """The sum of all entries of a matrix."""
-
-    def doit(self, **hints):
-        whole = _explicit(self.args[0], **hints)
-        return sum(whole) if isinstance(whole, sp.MatrixBase) else Total(whole)
-
-
-class AsScalar(ScalarOfMatrices):
-    """A 1×1 matrix used as the number it holds."""
-
-    # A product of matrices, to a printer that must set parentheses around it.
-    precedence = PRECEDENCE["Mul"]
-
-    def doit(self, **hints):
-        return _explicit(self.args[0], **hints)[0, 0]
-
-
-def _explicit(a, **hints):
-    """Return A evaluated, as a table of entries if its sizes are numbers."""
-    a = a.doit(**hints)
-    return a.as_explicit() if all(n.is_Integer for n in map(sp.sympify, a.shape)) else a
-
-
-class MatrixDifferential(Operators, MatrixExpr):
-    """dA: the change of A, to first order, when the variables change."""
-
-    def __new__(cls, expression):
-        return sp.Basic.__new__(cls, expression)
-
-    shape = property(lambda self: self.args[0].shape)
-
-    def _sympystr(self, printer):
-        return f"d({printer._print(self.args[0])})"
-
-
-class ScalarDifferential(ScalarOfMatrices):
-    """dL for a scalar L."""
-
-    def _sympystr(self, printer):
-        return f"d({printer._print(self.args[0])})"
-
-
-def nodes(*expressions):
+from rnnlib.calculus.nodes import (
+    AsScalar,
+    Diag,
+    Diagonal,
+    Elementwise,
+    Eye,
+    Hadamard,
+    HStack,
+    Inner,
+    Inverted,
+    LogSumExp,
+    MatrixDifferential,
+    MatrixPower,
+    MatrixProduct,
+    MatrixSum,
+    Named,
+    NamedScalar,
+    Norm2,
+    Ones,
+    RowLogSumExp,
+    ScalarDifferential,
+    Softmax,
+    Total,
+    Transposed,
+    Variable,
+    Zeros,
+)
+
+# A dummy, so that no variable of a reader can be mistaken for it.
+_z = sp.Dummy("z", real=True)
+
+
+def walk(*expressions):
     """Yield every node of the expressions once, definitions of names included."""
     seen, waiting = set(), [sp.sympify(x) for x in reversed(expressions)]
     while waiting:
@@ -248,8 +57,8 @@ def nodes(*expressions):
 def check_names(*expressions):
     """Raise ValueError if one name stands for two different things."""
     known = {}
-    for x in nodes(*expressions):
-        if isinstance(x, (Variable, Named)) or is_scalar_symbol(x):
+    for x in walk(*expressions):
+        if isinstance(x, (Variable, Named, NamedScalar)) or is_scalar_symbol(x):
             other = known.setdefault(x.name, x)
             if other != x:
                 raise ValueError(
@@ -259,8 +68,9 @@ def check_names(*expressions):
 
 
 def _identity(x):
-    kind = f"the definition {x.definition}" if isinstance(x, Named) else "a variable"
-    printed = f", printed as {x.latex_name}" if is_matrix(x) and x.latex_name else ""
+    kind = f"the definition {x.definition}" if is_named(x) else "a variable"
+    latex = getattr(x, "latex_name", "")
+    printed = f", printed as {latex}" if latex else ""
     return f"{kind} ({shape_text(x)}{printed})"
 
 
@@ -274,12 +84,16 @@ def sympify(x):
     x = sp.sympify(x)
     if not isinstance(x, (sp.Basic, sp.MatrixBase)):
         raise TypeError(f"expected an expression, got {x!r}")
-    floats = {f: sp.Rational(str(f)) for f in nodes(x) if isinstance(f, sp.Float)}
+    floats = {f: sp.Rational(str(f)) for f in walk(x) if isinstance(f, sp.Float)}
     return x.xreplace(floats) if floats else x
 
 
 def is_matrix(x):
     return isinstance(x, (MatrixExpr, sp.MatrixBase))
+
+
+def is_named(x):
+    return isinstance(x, (Named, NamedScalar))
 
 
 def is_zero(x):
@@ -290,7 +104,7 @@ def shape_text(x):
     return "×".join(map(str, x.shape)) if is_matrix(x) else "scalar"
 
 
-def _clash(operation, left, right):
+def clash(operation, left, right):
     return ShapeError(
         f"{operation}: the shapes of {left} ({shape_text(left)}) and {right} "
         f"({shape_text(right)}) do not fit"
@@ -318,7 +132,7 @@ def add(*terms):
     for t in terms:
         t = _as_matrix(t, matrices[0])
         if t.shape != matrices[0].shape:
-            raise _clash("sum", matrices[0], t)
+            raise clash("sum", matrices[0], t)
         flat += t.args if isinstance(t, MatAdd) else [t]
     return _collect(flat, matrices[0].shape)
 
@@ -340,7 +154,7 @@ def _collect(terms, shape):
             counts[core] = counts.get(core, 0) + scale
     kept = [mul(scale, core) for core, scale in counts.items() if scale != 0]
     if not kept:
-        return ZeroMatrix(*shape)
+        return Zeros(*shape)
     return kept[0] if len(kept) == 1 else MatrixSum(*kept)
 
 
@@ -368,19 +182,42 @@ def _scalar_factor(scale, left, right):
         return scale * as_scalar(whole_left), [], right
     if whole_right.shape == (1, 1):
         return scale * as_scalar(whole_right), left, []
-    raise _clash("product", whole_left, whole_right)
+    raise clash("product", whole_left, whole_right)
 
 
 def _product(scale, matrices):
     shape = matrices[0].rows, matrices[-1].cols
     if scale == 0 or any(isinstance(m, ZeroMatrix) for m in matrices):
-        return ZeroMatrix(*shape)
-    factors = [m for m in matrices if not _is_unit(m, Identity)] or [Identity(shape[0])]
+        return Zeros(*shape)
+    factors = _merged([m for m in matrices if not _is_unit(m, Identity)]) or [Eye(shape[0])]
     if scale == 1 and len(factors) == 1:
         return factors[0]
     if len(factors) == 1 and isinstance(factors[0], MatAdd) and scale == -1:
         return MatrixSum(*(mul(-1, t) for t in factors[0].args))
     return MatrixProduct(*([scale] if scale != 1 else []), *factors)
+
+
+def _merged(factors):
+    """Write A A as A², and leave out A A⁻¹."""
+    done = []
+    for f in factors:
+        base, exponent = _base_and_exponent(f)
+        last, before = _base_and_exponent(done[-1]) if done else (None, 0)
+        if base == last and base.rows == base.cols:
+            done.pop()
+            whole = matrix_power(base, before + exponent)
+            done += [] if isinstance(whole, Identity) else [whole]
+        else:
+            done.append(f)
+    return done
+
+
+def _base_and_exponent(f):
+    """Return B and k, k = -1, 1, 2, …, with f = Bᵏ; for (B⁻¹)ᵏ the exponent is -k."""
+    exponent = 1
+    if isinstance(f, MatrixPower):
+        f, exponent = f.base, int(f.exp)
+    return (f.arg, -exponent) if isinstance(f, Inverse) else (f, exponent)
 
 
 def _is_unit(x, kind):
@@ -399,11 +236,15 @@ def transpose(a):
         return mul(scale, *map(transpose, reversed(factors)))
     if isinstance(a, HadamardProduct):
         return hadamard(*map(transpose, a.args))
+    if isinstance(a, Inverse):
+        return inverse(transpose(a.arg))
+    if isinstance(a, MatPow):
+        return matrix_power(transpose(a.base), a.exp)
     if isinstance(a, Elementwise):
         return Elementwise(a.function, transpose(a.argument))
     if isinstance(a, OneMatrix):
         return Ones(*reversed(a.shape))
-    if isinstance(a, (Identity, ZeroMatrix, sp.MatrixBase)) or a.shape == (1, 1):
+    if isinstance(a, (Identity, ZeroMatrix, Diag, sp.MatrixBase)) or a.shape == (1, 1):
         return a.T if isinstance(a, (ZeroMatrix, sp.MatrixBase)) else a
     return Transposed(a)
 
@@ -420,7 +261,7 @@ def hadamard(*factors):
         if not is_matrix(f):
             raise TypeError(f"hadamard: expected matrices, got the scalar {f}")
         if parts and f.shape != parts[0].shape:
-            raise _clash("hadamard", parts[0], f)
+            raise clash("hadamard", parts[0], f)
         c, core = coefficient(f)
         scale *= c
         parts += core.args if isinstance(core, HadamardProduct) else [core]
@@ -428,7 +269,7 @@ def hadamard(*factors):
         raise TypeError("hadamard: expected at least one matrix, got none")
     shape = parts[0].shape
     if any(isinstance(p, ZeroMatrix) for p in parts):
-        return ZeroMatrix(*shape)
+        return Zeros(*shape)
     kept = [p for p in parts if not _is_unit(p, OneMatrix)] or [Ones(*shape)]
     return mul(scale, kept[0] if len(kept) == 1 else Hadamard(*kept))
 
@@ -441,8 +282,112 @@ def hstack(*blocks):
         if not is_matrix(b):
             raise TypeError(f"hstack: expected matrices, got the scalar {b}")
         if b.rows != blocks[0].rows:
-            raise _clash("hstack", blocks[0], b)
+            raise clash("hstack", blocks[0], b)
     return HStack(*blocks)
+
+
+def matrix_power(a, exponent):
+    """Return Aᵏ of a square matrix, for an integer k; A⁻¹ is the inverse and A⁰ the identity.
+
+    Of a 1×1 matrix any power, as of the number that it holds.
+    """
+    if a.shape == (1, 1) and not isinstance(a, (Variable, MatrixPower, Inverse)):
+        return as_scalar(a) ** exponent
+    a, k = _square("power", a), sp.sympify(exponent)
+    if not k.is_Integer:
+        raise TypeError(
+            f"power: expected an integer exponent for the matrix {a} ({shape_text(a)}), got {k}; "
+            "power(A, k) is the power entry by entry"
+        )
+    if k == 0:
+        return Identity(a.rows)
+    if k < 0:
+        return matrix_power(inverse(a), -k)
+    if k == 1 or isinstance(a, Identity):
+        return a
+    if isinstance(a, MatPow) and not isinstance(a, Inverse):
+        return matrix_power(a.base, a.exp * k)
+    scale, core = coefficient(a)
+    return mul(scale**k, MatrixPower(core, k))
+
+
+def inverse(a):
+    """Return A⁻¹ of a square matrix; whether it exists is for the one who writes it to know."""
+    a = _square("inverse", a)
+    if isinstance(a, Identity):
+        return a
+    if isinstance(a, Inverse):
+        return a.arg
+    if isinstance(a, MatPow):
+        return matrix_power(inverse(a.base), a.exp)
+    scale, core = coefficient(a)
+    return mul(1 / scale, Inverted(core))
+
+
+def det(a):
+    """Return the determinant of a square matrix, a scalar."""
+    a = _square("det", a)
+    if isinstance(a, Identity):
+        return sp.S.One
+    if isinstance(a, Transpose):
+        return det(a.arg)
+    scale, core = coefficient(a)
+    return scale**a.rows * Determinant(core)
+
+
+def logdet(a):
+    """Return log det A of a square matrix, a scalar; real where the determinant is positive."""
+    return sp.log(det(a))
+
+
+def diag(a):
+    """Return the diagonal matrix of a column, or the diagonal of a square matrix as a column."""
+    if not is_matrix(a):
+        raise TypeError(f"diag: expected a matrix, got the scalar {a}")
+    if a.cols == 1:
+        return Diag(a)
+    scale, core = coefficient(_square("diag", a))
+    if isinstance(core, MatMul) and len(core.args) == 2 and core.args[0].cols == 1:
+        return mul(scale, hadamard(core.args[0], transpose(core.args[1])))
+    if isinstance(core, (ZeroMatrix, Identity)):
+        return Zeros(a.rows, 1) if isinstance(core, ZeroMatrix) else mul(scale, ones(a.rows))
+    return mul(scale, core.args[0] if isinstance(core, Diag) else Diagonal(core))
+
+
+def _square(operation, a):
+    if not is_matrix(a):
+        raise TypeError(f"{operation}: expected a matrix, got the scalar {a}")
+    if a.rows != a.cols:
+        raise NonSquareMatrixError(
+            f"{operation}: expected a square matrix, got {a} ({shape_text(a)})"
+        )
+    return a
+
+
+def elementwise(function, x):
+    """Apply a SymPy function of one variable to a scalar, or to each entry of a matrix."""
+    x = sp.sympify(x)
+    if not is_matrix(x):
+        return function(x)
+    expression = sympify(function(_z))
+    if expression.free_symbols - {_z}:
+        shown = expression.xreplace({_z: sp.Symbol("z")})
+        raise ValueError(f"elementwise: expected a function of z alone, got {shown}")
+    return Elementwise(sp.Lambda(_z, expression), x)
+
+
+def softmax(z):
+    """Return exp(z) / sum(exp(z)) of a column (n×1), or of each row of a matrix of many columns."""
+    if not is_matrix(z):
+        raise TypeError(f"softmax: expected a matrix, got the scalar {z}")
+    return Softmax(z, sp.Integer(0 if z.cols == 1 else 1))
+
+
+def logsumexp(z):
+    """Return log sum exp: of a column a scalar, of a matrix of many columns one for each row."""
+    if not is_matrix(z):
+        raise TypeError(f"logsumexp: expected a matrix, got the scalar {z}")
+    return LogSumExp(z) if z.cols == 1 else RowLogSumExp(z)
 
 
 def inner(a, b):
@@ -451,7 +396,7 @@ def inner(a, b):
         if not is_matrix(x):
             raise TypeError(f"inner: expected two matrices, got {x}")
     if a.shape != b.shape:
-        raise _clash("inner", a, b)
+        raise clash("inner", a, b)
     scale_a, a = coefficient(a)
     scale_b, b = coefficient(b)
     if any(isinstance(x, ZeroMatrix) for x in (a, b)):
@@ -459,19 +404,28 @@ def inner(a, b):
     return scale_a * scale_b * Inner(a, b)
 
 
+def norm2(a):
+    """Return ‖A‖², the sum of the squares of all entries, a scalar."""
+    if not is_matrix(a):
+        raise TypeError(f"norm2: expected a matrix, got the scalar {a}")
+    scale, core = coefficient(a)
+    return scale**2 * Norm2(core, core)
+
+
 def total(a):
     """Return the sum of all entries of A, a scalar."""
     if not is_matrix(a):
         raise TypeError(f"total: expected a matrix, got {a}")
-    return Total(a)
+    return sp.S.Zero if isinstance(a, ZeroMatrix) else Total(a)
 
 
 def trace(a):
     """Return tr(A), the sum of the diagonal of a square matrix."""
-    if not is_matrix(a):
-        raise TypeError(f"trace: expected a matrix, got {a}")
-    if a.rows != a.cols:
-        raise ShapeError(f"trace: expected a square matrix, got {a} ({shape_text(a)})")
+    a = _square("trace", a)
+    if isinstance(a, ZeroMatrix):
+        return sp.S.Zero
+    if isinstance(a, KroneckerProduct):
+        return sp.Mul(*map(trace, a.args))
     return Trace(a)
 
 
@@ -485,9 +439,17 @@ def as_scalar(a):
     return scale * (sp.S.One if isinstance(core, (Identity, OneMatrix)) else AsScalar(core))
 
 
+def ordered_terms(scalar_sum):
+    """Return the terms of a sum of scalars, those with a minus sign last."""
+    terms = scalar_sum.as_ordered_terms()
+    return sorted(terms, key=lambda t: t.could_extract_minus_sign())
+
+
 def d(x):
     """Return the differential dX, unevaluated; its meaning is a directional derivative."""
     x = sp.sympify(x)
+    if is_zero(x) or x.is_number is True:
+        return Zeros(*x.shape) if is_matrix(x) else sp.S.Zero
     return MatrixDifferential(x) if is_matrix(x) else ScalarDifferential(x)
 
 
@@ -517,8 +479,23 @@ def ones(n, m=1):
     return Ones(n, m)
 
 
+def eye(n):
+    """Return the n×n identity matrix."""
+    return Eye(n)
+
+
 def let(name, definition, latex=""):
-    """Name an expression: ``h = let("h", tanh(a))`` prints as h and is known as tanh(a)."""
-    if not is_matrix(definition):
-        raise TypeError(f"let: expected a matrix expression for {name!r}, got {definition!r}")
-    return Named(name, definition, latex)
+    """Name an expression: ``h = let("h", tanh(a))`` prints as h and is known as tanh(a).
+
+    name: a string, or a symbol of the definition's shape, whose name and print are taken over.
+    definition: a matrix or scalar expression.
+    """
+    if isinstance(name, (Variable, sp.Symbol)):
+        if shape_text(name) != shape_text(definition):
+            raise clash("let", name, definition)
+        latex = latex or getattr(name, "latex_name", "")
+        name = name.name
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"let: expected a name or a symbol first, got {name!r}")
+    definition = sympify(definition)
+    return (Named if is_matrix(definition) else NamedScalar)(name, definition, latex)

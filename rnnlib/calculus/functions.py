@@ -6,10 +6,8 @@ is how a person writes it: for h = σ(a) the slope is h ∘ (1 - h).
 
 import sympy as sp
 
-from rnnlib.calculus.expressions import Elementwise, Ones, add, hadamard, is_matrix, mul, sympify
-
-# A dummy, so that no variable of a reader can be mistaken for it.
-_z = sp.Dummy("z", real=True)
+from rnnlib.calculus.expressions import add, elementwise, hadamard, mul
+from rnnlib.calculus.nodes import Elementwise, Ones
 
 
 class Sigmoid(sp.Function):
@@ -52,18 +50,6 @@ class Step(sp.Function):
         return sp.S.Zero
 
 
-def elementwise(function, x):
-    """Apply a SymPy function of one variable to a scalar, or to each entry of a matrix."""
-    x = sp.sympify(x)
-    if not is_matrix(x):
-        return function(x)
-    expression = sympify(function(_z))
-    if expression.free_symbols - {_z}:
-        shown = expression.xreplace({_z: sp.Symbol("z")})
-        raise ValueError(f"elementwise: expected a function of z alone, got {shown}")
-    return Elementwise(sp.Lambda(_z, expression), x)
-
-
 def sigmoid(x):
     """σ(x) = 1 / (1 + exp(-x))."""
     return elementwise(Sigmoid, x)
@@ -101,7 +87,14 @@ def cos(x):
 
 def square(x):
     """x², entry by entry."""
-    return elementwise(lambda z: z**2, x)
+    return power(x, 2)
+
+
+def power(x, exponent):
+    """x to the power of a number, entry by entry."""
+    if not sp.sympify(exponent).is_number:
+        raise TypeError(f"power: expected a number as the exponent, got {exponent}")
+    return elementwise(lambda z: z ** sp.sympify(exponent), x)
 
 
 def slope(application, output):

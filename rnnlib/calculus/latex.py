@@ -3,9 +3,9 @@
 import re
 
 import sympy as sp
-from sympy import MatAdd, MatMul
+from sympy import Inverse, MatAdd, MatMul, MatPow
 from sympy.matrices.expressions.hadamard import HadamardProduct
-from sympy.matrices.expressions.special import OneMatrix
+from sympy.matrices.expressions.special import Identity, OneMatrix, ZeroMatrix
 from sympy.matrices.expressions.transpose import Transpose
 from sympy.printing.latex import LatexPrinter
 
@@ -23,6 +23,9 @@ class BookPrinter(LatexPrinter):
 
     def _print_Trace(self, expr):
         return rf"\operatorname{{tr}}{_braced(self._print(expr.arg))}"
+
+    def _print_Determinant(self, expr):
+        return rf"\det{_braced(self._print(expr.arg))}"
 
     def _print_Identity(self, expr):
         return "I"
@@ -48,6 +51,9 @@ class BookPrinter(LatexPrinter):
     def _call(self, name, expr, exp):
         power = "" if exp is None else f"^{{{exp}}}"
         return rf"{name}{power}{_braced(self._print(expr.args[0]))}"
+
+    def _print_Add(self, expr, order=None):
+        return signed_sum([self._print(t) for t in ex.ordered_terms(expr)])
 
     def _print_Mul(self, expr):
         # A product of matrices keeps to itself beside other scalars.
@@ -118,17 +124,37 @@ def matrix_latex(x, printer):
     if isinstance(x, HadamardProduct):
         return r" \circ ".join(_guard(f, p(f), (MatAdd, MatMul)) for f in x.args)
     if isinstance(x, Transpose):
-        compound = (MatAdd, MatMul, HadamardProduct, ex.Elementwise, ex.MatrixDifferential)
-        return rf"{_based(_guard(x.arg, p(x.arg), compound))}^{{\top}}"
+        return _exponent(x.arg, r"\top", p)
+    if isinstance(x, Inverse):
+        if isinstance(x.arg, Transpose):
+            return _exponent(x.arg.arg, r"-\top", p)
+        return _exponent(x.arg, "-1", p)
+    if isinstance(x, MatPow):
+        if isinstance(x.base, Inverse):
+            return _exponent(x.base.arg, f"-{p(x.exp)}", p)
+        return _exponent(x.base, p(x.exp), p)
+    if isinstance(x, (ex.Diag, ex.Diagonal)):
+        return rf"\operatorname{{diag}}{_braced(p(x.args[0]))}"
+    if isinstance(x, ex.Softmax):
+        return rf"\operatorname{{softmax}}{_braced(p(x.argument))}"
+    if isinstance(x, ex.RowLogSumExp):
+        return rf"\operatorname{{lse}}{_braced(p(x.args[0]))}"
     if isinstance(x, ex.HStack):
         return rf"\begin{{bmatrix}}{' & '.join(map(p, x.args))}\end{{bmatrix}}"
     if isinstance(x, ex.MatrixDifferential):
         return _differential(x.args[0], p)
     if isinstance(x, ex.Elementwise):
         return _elementwise(x, p)
-    if isinstance(x, OneMatrix):
-        return _ones(x)
+    if isinstance(x, (OneMatrix, Identity, ZeroMatrix)):
+        return _ones(x) if isinstance(x, OneMatrix) else "I" if isinstance(x, Identity) else "0"
     raise TypeError(f"latex: no rule for {type(x).__name__}")
+
+
+def _exponent(x, exponent, p):
+    compound = (MatAdd, MatMul, HadamardProduct, Transpose, ex.Elementwise, ex.MatrixDifferential)
+    if isinstance(x, MatPow):
+        return rf"{_braced(p(x))}^{{{exponent}}}"
+    return rf"{_based(_guard(x, p(x), compound))}^{{{exponent}}}"
 
 
 def _ones(x):
@@ -138,6 +164,12 @@ def _ones(x):
 
 def scalar_latex(x, printer):
     p = printer._print
+    if isinstance(x, ex.NamedScalar):
+        return x.latex_name or name_latex(x.name)
+    if isinstance(x, ex.Norm2):
+        return rf"\left\lVert {p(x.args[0])} \right\rVert^{{2}}"
+    if isinstance(x, ex.LogSumExp):
+        return rf"\operatorname{{lse}}{_braced(p(x.args[0]))}"
     if isinstance(x, ex.Inner):
         return rf"\langle {p(x.args[0])},\; {p(x.args[1])} \rangle"
     if isinstance(x, ex.Total):
@@ -169,7 +201,7 @@ def _product(x, p):
 
 
 def _differential(x, p):
-    simple = isinstance(x, (ex.Variable, ex.Named, sp.Symbol))
+    simple = isinstance(x, (ex.Variable, ex.Named, ex.NamedScalar, sp.Symbol))
     return rf"\mathrm{{d}}{p(x) if simple else _braced(p(x))}"
 
 

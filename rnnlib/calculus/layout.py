@@ -8,18 +8,18 @@ BESIDE = 29
 ALONE = 48
 
 
-def derivation_latex(derivation):
+def derivation_latex(derivation, style):
     """Return the differential line by line with its rules, then the gradients.
 
     Rules stand in a column of their own where the lines are short enough, else behind their lines.
     """
-    names = {x.name: latex(x) for x in ex.nodes(derivation.expression) if isinstance(x, ex.Named)}
+    names = {x.name: latex(x) for x in ex.walk(derivation.expression) if ex.is_named(x)}
     start, *steps = derivation.steps
-    left, rows = signed_sum(start.latex_terms()), []
+    left, rows = signed_sum(start.latex_terms(style)), []
     if derivation.name:
         left = rf"\mathrm{{d}}{derivation.name}"
         rows.append(rf"{derivation.name} &= {latex(derivation.expression)}")
-    lines = [(s.latex_terms(), _rule(s.rule, names)) for s in steps]
+    lines = [(s.latex_terms(style), _rule(s.rule, names)) for s in steps]
     narrow = all(width(t) <= BESIDE for terms, _ in lines for t in broken(terms, BESIDE))
     layout = _rule_beside if narrow else _rule_behind
     for terms, rule in lines:

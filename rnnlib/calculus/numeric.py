@@ -4,14 +4,14 @@ The arrays' library is found when the function is called, so that the calculus i
 alone.
 """
 
+import operator
+from functools import reduce
+
 import sympy as sp
-from sympy import MatAdd, MatMul, Trace
-from sympy.matrices.expressions.hadamard import HadamardProduct
-from sympy.matrices.expressions.special import Identity, OneMatrix, ZeroMatrix
-from sympy.matrices.expressions.transpose import Transpose
 
 from rnnlib.calculus import expressions as ex
-from rnnlib.calculus.explicit import leaves
+from rnnlib.calculus import nodes
+from rnnlib.calculus.meaning import Evaluator, leaves
 
 
 def to_function(expression, context=None):
@@ -31,7 +31,7 @@ def to_function(expression, context=None):
     def function(**arrays):
         _check_names(arrays, needed, variables)
         sizes = _bind(arrays, variables)
-        return _Evaluator(arrays, sizes).of(expression)
+        return Arrays(arrays, sizes).of(expression)
 
     function.__doc__ = f"{expression} of {', '.join(variables)}"
     return function
@@ -69,115 +69,121 @@ def _numpy_zero():
     return numpy.zeros(())
 
 
-class _Evaluator:
+class Arrays(Evaluator):
+    """The operations on arrays of one library."""
+
+    name = "to_function"
+
     def __init__(self, arrays, sizes):
         from array_api_compat import array_namespace
 
+        super().__init__(sizes)
         tables = [a for a in arrays.values() if hasattr(a, "shape")] or [_numpy_zero()]
         self.xp = array_namespace(*tables)
         self.like = max(tables, key=lambda a: len(a.shape))
-        self.sizes, self.known = sizes, {}
         self.arrays = {
-            name: a if hasattr(a, "shape") else self._array(a) for name, a in arrays.items()
+            name: a if hasattr(a, "shape") else self.numbers(a) for name, a in arrays.items()
         }
 
-    def of(self, x):
-        if x not in self.known:
-            self.known[x] = self._value(x)
-        return self.known[x]
+    def variable(self, x):
+        return self.arrays[x.name]
 
-    def _value(self, x):
-        if isinstance(x, ex.Variable) or ex.is_scalar_symbol(x):
-            return self.arrays[x.name]
-        if isinstance(x, sp.MatrixBase):
-            return self._array([[float(entry) for entry in row] for row in x.tolist()])
-        if isinstance(x, sp.Symbol):
-            return self._array(self._size(x))
-        if isinstance(x, ex.Named):
-            return self.of(x.definition)
-        if isinstance(x, (MatAdd, sp.Add)):
-            return sum((self.of(t) for t in x.args[1:]), self.of(x.args[0]))
-        if isinstance(x, MatMul):
-            return self._product(x)
-        if isinstance(x, Transpose):
-            return self.of(x.arg).T
-        if isinstance(x, (HadamardProduct, sp.Mul)):
-            return sp.prod(map(self.of, x.args[1:]), self.of(x.args[0]))
-        if isinstance(x, ex.HStack):
-            return self.xp.concat(list(map(self.of, x.args)), axis=1)
-        if isinstance(x, ex.Elementwise):
-            (z,) = x.function.variables
-            return self._function(x.function.expr, z, self.of(x.argument))
-        if isinstance(x, ex.Inner):
-            return self.xp.sum(self.of(x.args[0]) * self.of(x.args[1]))
-        if isinstance(x, (ex.Total, ex.AsScalar)):
-            return self.xp.sum(self.of(x.args[0]))
-        if isinstance(x, Trace):
-            return self.xp.linalg.trace(self.of(x.arg))
-        if isinstance(x, (OneMatrix, ZeroMatrix, Identity)):
-            return self._constant(x)
-        return self._function(x, None, None)
+    def named(self, x):
+        return self.of(x.definition)
 
-    def _product(self, x):
-        scale, factors = x.as_coeff_matrices()
-        value = self.of(factors[0])
-        for factor in factors[1:]:
-            value = value @ self.of(factor)
-        return value if scale == 1 else self.of(scale) * value
+    def numbers(self, x):
+        x = [[float(n) for n in row] for row in x.tolist()] if ex.is_matrix(x) else float(x)
+        return self.xp.asarray(x, **self._kind())
 
-    def _constant(self, x):
-        rows, cols = map(self._size, x.shape)
-        like = {"dtype": self.like.dtype, "device": self._device()}
-        if isinstance(x, Identity):
-            return self.xp.eye(rows, **like)
-        make = self.xp.ones if isinstance(x, OneMatrix) else self.xp.zeros
-        return make((rows, cols), **like)
-
-    def _array(self, numbers):
-        floating = self.xp.isdtype(self.like.dtype, "real floating")
-        dtype = self.like.dtype if floating else None
-        return self.xp.asarray(numbers, dtype=dtype, device=self._device())
-
-    def _size(self, n):
-        size = sp.sympify(n).subs(self.sizes)
-        if not size.is_number:
-            raise TypeError(f"the size {n} is not known: give an array that has it")
-        return int(size)
-
-    def _device(self):
+    def _kind(self):
         from array_api_compat import device
 
-        return device(self.like)
+        floating = self.xp.isdtype(self.like.dtype, "real floating")
+        return {"dtype": self.like.dtype if floating else None, "device": device(self.like)}
 
-    def _function(self, body, z, argument):
-        """Compute a SymPy function of z at an array, or of scalars where z is None."""
-        if body == z:
-            return argument
+    def filled(self, number, rows, cols):
+        return self.xp.full((rows, cols), float(number), **self._kind())
+
+    def identity(self, size):
+        return self.xp.eye(size, **self._kind())
+
+    def matmul(self, a, b):
+        return a @ b
+
+    def times(self, a, b):
+        return a * b
+
+    def diag(self, a):
+        return a * self.identity(a.shape[0])
+
+    def diagonal(self, a):
+        return self.xp.linalg.diagonal(a)[:, None]
+
+    def hstack(self, blocks):
+        return self.xp.concat(blocks, axis=1)
+
+    def sum(self, a):
+        return self.xp.sum(a)
+
+    def det(self, a):
+        return self.xp.linalg.det(a)
+
+    def inverse(self, a):
+        return self.xp.linalg.inv(a)
+
+    def apply(self, function, a):
+        (z,) = function.variables
+        return self._function(function.expr, {z: a})
+
+    def softmax(self, x):
+        return self.xp.exp(self._shifted(x)[0])
+
+    def logsumexp(self, x):
+        _, norm = self._shifted(x)
+        return self.xp.sum(norm) if not ex.is_matrix(x) else norm
+
+    def _shifted(self, x):
+        """Return log softmax and log sum exp, from the largest entry down: nothing overflows."""
+        a = self.of(x.args[0])
+        axis = 0 if isinstance(x, nodes.LogSumExp) or x.args[1:] == (0,) else 1
+        top = self.xp.max(a, axis=axis, keepdims=True)
+        norm = self.xp.log(self.xp.sum(self.xp.exp(a - top), axis=axis, keepdims=True)) + top
+        return a - norm, norm
+
+    def change(self, x):
+        raise TypeError(f"to_function: d({x}) is no number")
+
+    def scalar(self, x):
+        if isinstance(x, sp.Symbol):
+            return self.arrays[x.name] if ex.is_scalar_symbol(x) else self.size(x)
+        return self._function(x, {})
+
+    def _function(self, body, known):
+        """Compute a SymPy function of scalars, or of arrays where ``known`` has them."""
+        if body in known:
+            return known[body]
         if body.is_number:
             return float(body)
-        if z is None and (not body.args or body in self.known):
-            return self.of(body)
-        if z is None:
-            inside = list(map(self.of, body.args))
-        else:
-            inside = [self._function(a, z, argument) for a in body.args]
+        inside = [self._function(a, known) if known else self.of(a) for a in body.args]
         name = body.func.__name__
         if name in ("Add", "Mul"):
-            start = inside[0]
-            for value in inside[1:]:
-                start = start + value if name == "Add" else start * value
-            return start
+            return reduce(operator.add if name == "Add" else operator.mul, inside)
         if name == "Pow":
             return inside[0] ** inside[1]
-        return self._named(name, inside[0])
+        return self._named_function(name, inside[0])
 
-    def _named(self, name, a):
+    def _named_function(self, name, a):
         if name == "Sigmoid":
             return 0.5 * (1 + self.xp.tanh(a / 2))
         if name == "Relu":
             return self.xp.where(a > 0, a, 0 * a)
         if name == "Step":
             return self.xp.where(a > 0, 0 * a + 1, 0 * a)
+        name = _ARRAY_NAMES.get(name, name)
         if hasattr(self.xp, name):
-            return getattr(self.xp, name)(a)
+            return getattr(self.xp, name)(a if hasattr(a, "shape") else self.numbers(a))
         raise TypeError(f"to_function: no array function for {name}")
+
+
+# Where SymPy's name is not the array standard's.
+_ARRAY_NAMES = {"Abs": "abs", "ceiling": "ceil"}

@@ -8,19 +8,19 @@ random rational points, and the proof says so.
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import sympy as sp
 from sympy.matrices.exceptions import ShapeError
 
 from rnnlib.calculus import expressions as ex
-from rnnlib.calculus.explicit import Entries, leaves, size_choices
+from rnnlib.calculus.explicit import DIGITS, Entries, Numbers, larger_sizes, size_choices
 from rnnlib.calculus.functions import Relu, Step
 from rnnlib.calculus.latex import latex
 from rnnlib.calculus.layout import aligned
-from rnnlib.calculus.rules import pair
+from rnnlib.calculus.meaning import leaves
+from rnnlib.calculus.polynomials import vanishes
 
-DIGITS = 50
 POINTS = 3
 LONGEST = 80
 # With kinks, a point also says on which side of each of them it lies: all 64 ways for six of them.
@@ -31,27 +31,44 @@ KINKS = 6
 class Proof:
     """What was proved and how; false when it was not.
 
-    method: "exact" (every difference reduced to zero), "50 digits" (some only evaluated), or
-    "refuted".  sizes: the choices of sizes.  reason: what is wrong, if anything.
+    method: "exact" (every difference reduced to zero), "induction" (an exact step stands for all
+        steps), "50 digits" (some differences only evaluated), or "refuted".
+    sizes: the choices of sizes.  larger: further sizes, at which numbers of 80 digits agree.
+    reason: what is wrong, if anything.
     """
 
     method: str
     sizes: tuple
     reason: str = ""
+    larger: dict = field(default_factory=dict, hash=False)
 
     def __bool__(self):
         return self.method != "refuted"
 
+    def by_induction(self):
+        """The same proof, of a step that stands for all steps."""
+        return replace(self, method="induction") if self.method == "exact" else self
+
     def __str__(self):
         if not self:
             return f"refuted: {self.reason}"
-        sizes = "; ".join(
-            ", ".join(f"{k}={v}" for k, v in sorted(s.items(), key=str)) for s in self.sizes
-        )
-        how = "exactly" if self.method == "exact" else "at random rational points, 50 digits"
-        return f"proved {how}, entry by entry" + (f", at {sizes}" if sizes else "")
+        text = f"proved {_HOW[self.method]}"
+        sizes = "; ".join(map(sizes_text, self.sizes))
+        text += f", at {sizes}" if sizes else ""
+        return text + (f", and in numbers at {sizes_text(self.larger)}" if self.larger else "")
 
     __repr__ = __str__
+
+
+_HOW = {
+    "exact": "exactly, entry by entry",
+    "induction": "for every number of steps by induction, the step exactly, entry by entry",
+    "50 digits": "at random rational points, 50 digits, entry by entry",
+}
+
+
+def sizes_text(sizes):
+    return ", ".join(f"{k}={v}" for k, v in sorted(sizes.items(), key=str))
 
 
 def prove_derivation(derivation):
@@ -64,29 +81,56 @@ def prove_derivation(derivation):
     gradients = derivation.gradients
     lines = [(ex.d(derivation.expression),), *(s.terms for s in derivation.steps)]
     lines.append(tuple(pair(g, ex.d(x)) for x, g in gradients.items() if not ex.is_zero(g)))
-    names = [f"line {i} ({s.rule})" for i, s in enumerate(derivation.steps)] + ["the gradient"]
-    sizes, methods = size_choices(*sum(lines, ()), *gradients, *gradients.values()), set()
+    names = [f"line {i} ({s.rule}) is wrong" for i, s in enumerate(derivation.steps)]
+    names.append("the gradient is wrong")
+    statements = list(zip(names, lines[:-1], lines[1:], strict=True))
+    context = [*sum(lines, ()), *gradients, *gradients.values()]
+    return prove_statements(statements, context, list(gradients))
+
+
+def pair(weight, change):
+    """Return ⟨weight, change⟩ for matrices and the plain product for scalars."""
+    return ex.inner(weight, change) if ex.is_matrix(weight) else weight * change
+
+
+def prove_statements(statements, context, variables):
+    """Prove that two sums of terms are equal, for each (name, terms, terms)."""
+    sizes, methods = size_choices(*context), set()
     for choice in sizes:
-        entries = Entries(choice, gradients)
-        for name, before, after in zip(names, lines[:-1], lines[1:], strict=True):
+        entries = Entries(choice, variables)
+        for name, before, after in statements:
             method = equal(*_changed(entries, before, after), entries)
             if method is None:
-                return Proof("refuted", tuple(sizes), f"{name} is wrong at sizes {choice}")
+                return Proof("refuted", tuple(sizes), f"{name} at {sizes_text(choice)}")
             methods.add(method)
-    return _summary(methods, sizes)
+    larger = larger_sizes(*context)
+    if larger:
+        numbers = Numbers(larger, variables)
+        for name, before, after in statements:
+            if not close(*_changed(numbers, before, after)):
+                return Proof("refuted", tuple(sizes), f"{name} at {sizes_text(larger)}")
+    method = "exact" if methods <= {"exact"} else "50 digits"
+    return Proof(method, tuple(sizes), larger=larger or {})
 
 
-def _changed(entries, before, after):
+def _changed(evaluator, before, after):
     """Return the explicit sums of the terms that one line has and the other has not."""
-    before, after = Counter(before), Counter(after)
-    return [
-        sp.Add(*(entries.of(term) for term in side.elements()))
-        for side in (before - after, after - before)
-    ]
+    counted = Counter(before), Counter(after)
+    shared = counted[0] & counted[1]
+    sides = [list((side - shared).elements()) for side in counted]
+    zero = next((0 * evaluator.of(t) for t in sides[0] + sides[1]), sp.S.Zero)
+    return [sum(map(evaluator.of, side), zero) for side in sides]
 
 
-def _summary(methods, sizes):
-    return Proof("exact" if methods <= {"exact"} else "50 digits", tuple(sizes))
+def close(left, right):
+    """Are these numbers or tables of numbers of 80 digits equal to at least 20 of them?"""
+    pairs = zip(left, right, strict=True) if isinstance(left, sp.MatrixBase) else [(left, right)]
+    return all(_close(a, b) for a, b in pairs)
+
+
+def _close(a, b):
+    gap, size = abs(sp.N(a - b, DIGITS)), 1 + abs(sp.N(a, DIGITS))
+    return bool(gap.is_finite and gap < size * sp.Float(10) ** -20)
 
 
 def equal(left, right, entries):
@@ -107,9 +151,9 @@ def equal(left, right, entries):
 
 def _is_zero(difference, entries):
     difference = sp.sympify(difference)
-    for value in entries.unfold(difference):
-        if value == 0 or sp.expand(value) == 0:
-            return "exact"
+    # From symbols for all long values to everything written out: the first is quick.
+    if difference == 0 or any(vanishes(difference, m) for m in entries.meanings(difference)):
+        return "exact"
     full, sides = _without_kinks(entries.full(difference))
     # Numbers refute faster than any simplification.
     for seed in range(2**KINKS if sides else POINTS):
@@ -119,14 +163,12 @@ def _is_zero(difference, entries):
 
 
 def _simplifies_to_zero(short, full):
-    if sp.expand(full) == 0:
-        return True
     # SymPy takes minutes over long sums of hyperbolic functions.
     return any(
         simplify(value) == 0
         for value in (short, full)
         if value.count_ops() <= LONGEST
-        for simplify in (sp.cancel, sp.simplify)
+        for simplify in (sp.expand, sp.cancel, sp.simplify)
     )
 
 
@@ -175,7 +217,7 @@ def _vanishes(difference, sides, seed):
         for i, s in enumerate(sorted(sides, key=str))
     }
     number = evaluate(difference, point(difference.free_symbols - sides, seed) | values)
-    return bool(number.is_finite) and bool(abs(number) < sp.Float(10) ** (8 - DIGITS))
+    return bool(number.is_finite) and bool(abs(number) < sp.Float(10) ** -42)
 
 
 def evaluate(x, values):
@@ -183,7 +225,7 @@ def evaluate(x, values):
     if x not in values:
         whole = x.func(*(evaluate(a, values) for a in x.args)) if x.args else x
         # Room for the digits that a difference of equal numbers loses.
-        values[x] = whole if whole.is_Integer else sp.N(whole, DIGITS + 30)
+        values[x] = whole if whole.is_Integer else sp.N(whole, DIGITS)
     return values[x]
 
 
@@ -199,17 +241,9 @@ class Equation:
         A differential dX means the directional derivative, taken entry by entry with all
         variables moving, so that a rule for differentials is proved from outside.
         """
-        variables = leaves(*self.sides)
-        sizes, methods = size_choices(*self.sides), set()
-        for choice in sizes:
-            entries = Entries(choice, variables)
-            first = entries.of(self.sides[0])
-            for i, side in enumerate(self.sides[1:], start=2):
-                method = equal(entries.of(side), first, entries)
-                if method is None:
-                    return Proof("refuted", tuple(sizes), f"side {i} differs at sizes {choice}")
-                methods.add(method)
-        return _summary(methods, sizes)
+        first, *others = self.sides
+        statements = [(f"side {i} differs", (first,), (x,)) for i, x in enumerate(others, 2)]
+        return prove_statements(statements, self.sides, leaves(*self.sides))
 
     def latex(self, called=""):
         """Return an aligned block, one side a line; ``called`` is a name put before the first."""

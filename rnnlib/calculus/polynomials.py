@@ -1,0 +1,99 @@
+"""Exact zero tests: an explicit value as a polynomial, its denominators multiplied out."""
+
+import sympy as sp
+from sympy.polys.rings import ring
+
+
+def vanishes(value, meanings):
+    """Is this explicit scalar zero, as a fraction of polynomials?
+
+    Functions of entries count as variables of their own; so True is a proof, and False is none.
+    meanings: dict from symbols to what is written out in their place.
+    """
+    fractions = _Fractions(value, meanings)
+    return fractions.numerator(value) == 0
+
+
+class _Fractions:
+    """Arithmetic in the polynomials over all symbols and functions that a value contains.
+
+    1/D is a variable of its own until the end; then the whole is multiplied by D as often as it
+    takes.  D is not the zero polynomial, so the whole is zero if its numerator is.
+    """
+
+    def __init__(self, value, meanings):
+        self.meanings, self.rationals = meanings, set()
+        generators = self._generators(value)
+        self.inverses = [g for g in generators if _is_inverse(g)]
+        numbers = sp.ZZ if all(r.is_Integer for r in self.rationals) else sp.QQ
+        domain, *elements = ring([sp.Dummy() for _ in generators] or "unused", numbers)
+        self.domain = domain
+        self.known = dict(zip(generators, elements, strict=False))
+        self.place = {g: i for i, g in enumerate(generators)}
+
+    def _generators(self, value):
+        found, seen, waiting = {}, set(), [value]
+        while waiting:
+            x = waiting.pop()
+            if x in seen:
+                continue
+            seen.add(x)
+            if x.is_Rational:
+                self.rationals.add(x)
+                continue
+            if x in self.meanings:
+                waiting.append(self.meanings[x])
+            elif x.is_Add or x.is_Mul:
+                waiting += x.args
+            elif x.is_Pow and x.exp.is_Integer:
+                waiting.append(x.base)
+                if x.exp < 0:
+                    found[1 / x.base] = None
+            else:
+                found[x] = None
+        return list(found)
+
+    def polynomial(self, x):
+        if x not in self.known:
+            self.known[x] = self._polynomial(x)
+        return self.known[x]
+
+    def _polynomial(self, x):
+        if x.is_Rational:
+            return self.domain(self.domain.domain.from_sympy(x))
+        if x in self.meanings:
+            return self.polynomial(self.meanings[x])
+        if x.is_Add:
+            return sum(map(self.polynomial, x.args), self.domain(0))
+        if x.is_Mul:
+            product = self.domain(1)
+            for factor in x.args:
+                product *= self.polynomial(factor)
+            return product
+        base = 1 / x.base if x.exp < 0 else x.base
+        return self.polynomial(base) ** abs(int(x.exp))
+
+    def numerator(self, value):
+        whole = self.polynomial(value)
+        # A denominator may contain others, made before it, so it may take several rounds.
+        while any(whole.degree(self.place[g]) > 0 for g in self.inverses):
+            for g in self.inverses:
+                whole = self._without(whole, g)
+        return whole
+
+    def _without(self, whole, inverse):
+        """Multiply by D as often as 1/D occurs in the highest power."""
+        place, parts = self.place[inverse], {}
+        for monomial, number in whole.terms():
+            rest = list(monomial)
+            power, rest[place] = rest[place], 0
+            parts.setdefault(power, {})[tuple(rest)] = number
+        highest, base = max(parts, default=0), self.polynomial(1 / inverse)
+        terms = (
+            self.domain.from_dict(part) * base ** (highest - power) for power, part in parts.items()
+        )
+        return sum(terms, self.domain(0)) if highest else whole
+
+
+def _is_inverse(x):
+    return x.is_Pow and x.exp == -1
