@@ -33,7 +33,21 @@ def shape(name, array, expected, meaning=""):
     """Raise ValueError unless ``array`` has the shape ``expected``."""
     if tuple(array.shape) != tuple(expected):
         meaning = f" {meaning}" if meaning else ""
-        raise ValueError(f"{name}: expected shape {tuple(expected)}{meaning}, got {array.shape}")
+        raise ValueError(
+            f"{name}: expected shape {tuple(expected)}{meaning}, got {tuple(array.shape)}"
+        )
+
+
+def floating(xp, name, array):
+    """Raise TypeError unless ``array`` (of the namespace ``xp``) has floating-point entries."""
+    if not xp.isdtype(array.dtype, "real floating"):
+        raise TypeError(f"{name}: expected floating-point numbers, got dtype {array.dtype}")
+
+
+def every(name, values, good, expected):
+    """Raise ValueError that names the first of ``values`` where ``good`` is false."""
+    if not good.all():
+        raise ValueError(f"{name}: expected {expected}, got {values[~good][0].item()}")
 
 
 def same_keys(name, given, expected):

@@ -77,63 +77,101 @@ SLIPS = {
         ("linear", "self.grads[name][...] = g", "self.grads[name][...] += g"),
     ],
     "losses.py": [
-        ("mean", "(xp.exp(log_p) - y) * scale", "(xp.exp(log_p) + y) * scale"),
-        ("mean", "(xp.exp(log_p) - y) * scale", "(y - xp.exp(log_p)) * scale"),
-        ("mean", "(xp.exp(log_p) - y) * scale", "xp.exp(log_p) * scale"),
-        ("mean", "(xp.exp(log_p) - y) * scale", "xp.exp(log_p) - y"),
-        ("sum", "(xp.exp(log_p) - y) * scale", "(xp.exp(log_p) - y) / 2"),
-        ("mean", "(xp.exp(log_p) - y) * scale", "(log_p - y) * scale"),
-        ("mean", "zeros_like(log_p)) * scale)", "zeros_like(log_p)))"),
+        ("mean", "terms, xp.exp(log_p) - y, scale", "terms, xp.exp(log_p) + y, scale"),
+        ("mean", "terms, xp.exp(log_p) - y, scale", "terms, y - xp.exp(log_p), scale"),
+        ("mean", "terms, xp.exp(log_p) - y, scale", "terms, xp.exp(log_p), scale"),
+        ("sum", "terms, xp.exp(log_p) - y, scale", "terms, (xp.exp(log_p) - y) / 2, scale"),
+        ("mean", "terms, xp.exp(log_p) - y, scale", "terms, log_p - y, scale"),
         ("mean", "return shifted - xp.log", "return shifted + xp.log"),
         ("mean", "xp.exp(shifted), axis=-1", "xp.exp(shifted), axis=0"),
-        ("mean", "loss = -xp.sum", "loss = xp.sum"),
+        ("mean", "terms = -xp.where", "terms = xp.where"),
+        ("mean", "xp.sum(terms * scale), slopes * scale", "xp.sum(terms * scale), slopes"),
+        ("mean", "xp.sum(terms * scale), slopes * scale", "xp.sum(terms), slopes * scale"),
+        # The loss and its gradient wrong together: only a loss computed otherwise tells.
+        ("weights", "scale = _scale(xp, weights, weights", "scale = _scale(xp, weights, counted"),
+        ("weights", "weights = weights * xp.sum(y * weight", "weights = weights * xp.sum(weight"),
+        ("weights", "(counted[..., None], logits.dtype)", "(counted[..., None] | True, y.dtype)"),
+        ("weights", "weights * xp.asarray(1 / total", "weights * xp.asarray(1 / parts.size"),
+        ("binary", "scale = _scale(xp, weights, counted", "scale = _scale(xp, weights, weights"),
+        ("binary", "1 / total", "1 / parts.size"),
+        ("binary", "y, 1 - y", "y, 1 - y * y"),
+        ("binary", "if_zero * xp.exp(-cost_of_one)", "if_zero * xp.exp(-cost_of_zero)"),
+        ("binary", "- if_one * xp.exp", "- y * xp.exp"),
+        ("binary", "- if_one * xp.exp", "+ if_one * xp.exp"),
+        ("binary", "if_one * cost_of_one + if", "if_one * cost_of_one - if"),
+        ("binary", "_softplus(xp, -z), _softplus(xp, z)", "_softplus(xp, z), _softplus(xp, -z)"),
+        ("binary", "slopes = if_zero", "slopes = xp.exp(-cost_of_one) * if_zero"),
+        ("binary", "xp.log1p(xp.exp(-xp.abs(z)))", "xp.log1p(xp.exp(xp.abs(z)))"),
+        ("squared", "(p - y) / 2, p - y", "(p - y) / 2, y - p"),
+        ("squared", "(p - y) / 2, p - y", "(p - y) / 2, 2 * (p - y)"),
+        ("squared", "(p - y) / 2, p - y", "(p - y), 2 * (p - y)"),
+        ("gaussian", "terms, (m - y) / v", "terms, m - y"),
+        ("gaussian", "terms, (m - y) / v", "terms, (y - m) / v"),
+        ("gaussian", "terms, (m - y) / v", "terms, (m - y) / v**0.5"),
+        ("gaussian", "+ xp.log(v)", "+ xp.log(v) / 2"),
+        ("gaussian", "math.log(2 * math.pi)", "math.log(math.pi)"),
+        ("gaussian", "xp.where(counted, array", "xp.where(~counted, array"),
     ],
     "calculus/rules.py": [
+        ("inner", "lambda c: ex.mul(c, b)", "lambda c: ex.mul(-1, c, b)"),
+        ("inner", "lambda c: ex.mul(c, a)", "lambda c: c * b"),
+        ("inner", "in reversed(pairs) if", "in pairs[:1] if"),
+        ("square", '"squared norm", a, 2 * a)', '"squared norm", a, a)'),
         (
-            "inner",
-            "Term(ex.mul(scale, other), side) for",
-            "Term(ex.mul(-1, scale, other), side) for",
-        ),
-        ("square", "scale = 2 * c if a == b else c", "scale = c"),
-        ("inner", "sides = [(b, a)] if a == b else [(b, a), (a, b)]", "sides = [(b, a)]"),
-        ("scalar", "terms = [Term(c * number, rest)", "terms = [Term(c, rest)"),
-        ("factor", "term = Term(c * number, rest)", "term = Term(c, rest)"),
-        ("scalar", "Term(c * outer.subs(inside, argument), argument)", "Term(c, argument)"),
-        ("sum", "_plain(g, [t for t in x.args if depends(t)])", "_plain(g, list(x.args)[:1])"),
-        (
-            "product",
-            "ex.mul(scale, *_transposed(left), g, *_transposed(right))",
-            "ex.mul(-1, scale, *_transposed(left), g, *_transposed(right))",
+            "scalar",
+            "[_times(*t.as_coeff_Mul()) for t in terms]",
+            "[_times(1, t) for t in terms[:1]]",
         ),
         (
-            "product",
-            "ex.mul(scale, *_transposed(left), g, *_transposed(right))",
-            "ex.mul(*_transposed(left), g, *_transposed(right))",
+            "factor",
+            '"constant factor", [_times(number, rest)]',
+            '"constant factor", [_times(1, rest)]',
         ),
+        ("scalar", "_times(outer.subs(inside, argument), argument)", "_times(1, argument)"),
+        ("factor", "lambda c: c * number)", "lambda c: c / number)"),
+        ("sum", "[_unchanged(t) for t in x.args if depends(t)]", "[_unchanged(x.args[0])]"),
+        ("product", "*_transposed(left), g, *_t", "-1, *_transposed(left), g, *_t"),
+        ("product", "ex.mul(scale, *_transposed(left), g", "ex.mul(*_transposed(left), g"),
         (
             "product",
-            "ex.mul(scale, *_transposed(left), g, *_transposed(right))",
-            "ex.mul(scale, *_transposed(right), g, *_transposed(left))",
+            "*_transposed(left), g, *_transposed(right))",
+            "*_transposed(right), g, *_transposed(left))",
         ),
-        (
-            "product",
-            "ex.mul(scale, *_transposed(left), g, *_transposed(right))",
-            "ex.mul(scale, *left, g, *_transposed(right))",
-        ),
+        ("product", "ex.mul(scale, *_transposed(left), g", "ex.mul(scale, *left, g"),
         ("product", "for f in reversed(factors)]", "for f in factors]"),
-        ("product", "left, right = factors[:i], factors[i + 1 :]", "left, right = factors[:i], []"),
-        ("product", "Term(ex.inner(g, rest), scale)", "Term(-ex.inner(g, rest), scale)"),
-        ("transpose", "Term(ex.transpose(g), x.arg)", "Term(g, x.arg)"),
-        ("transpose", "Term(ex.transpose(g), x.arg)", "Term(ex.mul(-1, ex.transpose(g)), x.arg)"),
-        ("hadamard", "Term(ex.hadamard(g, *others), factor)", "Term(g, factor)"),
-        ("hadamard", "x.args[:i] + x.args[i + 1 :]", "x.args[: i + 1] + x.args[i + 1 :]"),
-        ("elementwise", "Term(ex.hadamard(g, f), x.argument)", "Term(g, x.argument)"),
+        ("product", "_between(scale, factors[:i], factor,", "_between(scale, [], factor,"),
+        ("product", "lambda g: ex.inner(g, rest)", "lambda g: -ex.inner(g, rest)"),
+        ("product", "ex.mul(scale, *left, change, *right)", "ex.mul(scale, *right, change, *left)"),
+        ("transpose", "Part(x.arg, ex.transpose, ex.transpose)", "_unchanged(x.arg)"),
+        ("transpose", "ex.transpose, ex.transpose)", "ex.transpose, lambda g: g)"),
+        ("hadamard", "ex.hadamard(g, *before, *after)", "g"),
+        ("hadamard", "ex.hadamard(*before, change, *after)", "change"),
+        ("hadamard", "before, after = x.args[:i], x", "before, after = x.args[: i + 1], x"),
+        ("elementwise", "lambda g: ex.hadamard(g, f))", "lambda g: g)"),
+        ("elementwise", "lambda change: ex.hadamard(f, change)", "lambda change: change"),
+        ("trace", "nodes.Eye(x.arg.rows), ex.trace", "ex.ones(*x.arg.shape), ex.trace"),
+        ("total", "nodes.Ones(*a.shape), ex.total", "nodes.Eye(a.rows), ex.total"),
+        ("determinant", "ex.mul(x, ex.transpose(inverse))", "ex.mul(x, inverse)"),
+        ("determinant", "ex.mul(x, ex.transpose(inverse))", "ex.transpose(inverse)"),
+        ("inverse", "_between(-1, [x], x.arg, [x])", "_between(1, [x], x.arg, [x])"),
+        ("inverse", "_between(-1, [x], x.arg, [x])", "_between(-1, [x], x.arg, [x.arg])"),
+        ("matrix power", "ex.matrix_power(a, k - 1 - r)", "ex.matrix_power(a, k - r)"),
+        ("matrix power", "for r in range(k)", "for r in range(1, k)"),
+        ("softmax", "ex.mul(-ex.inner(p, g), ones)", "ex.mul(ex.inner(p, g), ones)"),
+        ("softmax", "ex.mul(-ex.inner(p, g), ones)", "ex.mul(-1, p)"),
+        ("softmax rows", "ex.mul(-1, row_sums)", "row_sums"),
+        ("softmax rows", "ex.hadamard(p, ex.add(g, ex.mul(-1, row_sums)))", "ex.hadamard(p, g)"),
         (
-            "trace",
-            '_to_inner("trace", lambda a: Identity(a.rows))',
-            '_to_inner("trace", lambda a: ex.Ones(*a.shape))',
+            "log-sum-exp",
+            '"log-sum-exp", x.args[0], ex.softmax(x.args[0])',
+            '"log-sum-exp", x.args[0], x.args[0]',
         ),
-        ("total", "lambda a: ex.Ones(*a.shape)", "lambda a: Identity(a.rows)"),
+        (
+            "log-sum-exp rows",
+            "ex.hadamard(p, ex.mul(g, ex.ones(1, a.cols)))",
+            "ex.mul(g, ex.ones(1, a.cols))",
+        ),
+        ("diagonal", "x.args[0], ex.diag, ex.diag)", "x.args[0], ex.diag, lambda g: -ex.diag(g))"),
     ],
     "calculus/functions.py": [
         (
@@ -190,6 +228,44 @@ def loss(reduction):
     )
 
 
+def other_loss(name):
+    """Compare a loss with a plain form of it, and its gradient with differences of that form."""
+    from rnnlib import losses
+    from rnnlib.gradcheck import gradcheck
+
+    rng = np.random.default_rng(4)
+    z, y = rng.standard_normal((2, 2, 3, 3))
+    y = np.abs(y) / 4
+    targets, mask = np.array([[0, 1, 1], [2, 0, 1]]), np.array([[1, 1, 0], [0, 1, 1]])
+    w, p, v = rng.uniform(0.5, 2, (3, 3))
+    chosen = np.eye(3)[targets]
+    share = w[targets] * mask
+    per_entry = mask[..., None] * np.ones(3)
+    plain = {
+        "weights": lambda z: (
+            -np.sum(share * np.log(np.sum(chosen * np.exp(z), -1) / np.sum(np.exp(z), -1)))
+            / np.sum(share)
+        ),
+        "binary": lambda z: np.mean(
+            (w * (p * y * np.log1p(np.exp(-z)) + (1 - y) * np.log1p(np.exp(z))))[mask == 1]
+        ),
+        "squared": lambda z: np.mean((z - y)[mask == 1] ** 2) / 2,
+        "gaussian": lambda z: np.mean(
+            ((z - y) ** 2 / (2 * v) + np.log(np.sqrt(2 * np.pi * v)))[mask == 1]
+        ),
+    }[name]
+    ours, gradient = {
+        "weights": lambda: losses.softmax_cross_entropy(z, targets, weight=w, mask=mask),
+        "binary": lambda: losses.binary_cross_entropy_with_logits(
+            z, y, weight=w, pos_weight=p, mask=per_entry
+        ),
+        "squared": lambda: losses.squared_error(z, y, "mean", mask=per_entry),
+        "gaussian": lambda: losses.gaussian_nll(z, y, v, mask=per_entry),
+    }[name]()
+    report = gradcheck(lambda a: plain(a["z"]), {"z": z}, {"z": gradient}, allow_zero=["z"])
+    return report and abs(ours - plain(z)) < 1e-12
+
+
 def derivation(name):
     """Derive something that needs the rule ``name``, on square matrices alone, and verify it."""
     from rnnlib import calculus as c
@@ -214,6 +290,14 @@ def derivation(name):
         "tanh": lambda: c.vjp(c.let("h", c.tanh(W * x)), [W, x], delta),
         "sigmoid": lambda: c.vjp(c.let("h", c.sigmoid(W * x)), [W, x], delta),
         "inside": lambda: c.vjp(c.elementwise(lambda z: c.tanh(2 * z), x), x, delta),
+        "determinant": lambda: c.gradient(c.det(W * X), [W, X]),
+        "inverse": lambda: c.vjp(c.inverse(W), W, D),
+        "matrix power": lambda: c.vjp(W**3, W, D),
+        "softmax": lambda: c.vjp(c.softmax(W * x), [W, x], delta),
+        "softmax rows": lambda: c.vjp(c.softmax(W * X), [W, X], D),
+        "log-sum-exp": lambda: c.gradient(c.logsumexp(W * x), [W, x]),
+        "log-sum-exp rows": lambda: c.vjp(c.logsumexp(W * X), [W, X], delta),
+        "diagonal": lambda: c.gradient(c.inner(s, c.diag(W * c.diag(x))), [W, x]),
         "power": lambda: c.vjp(c.square(x) + c.elementwise(lambda z: z**3, x), x, delta),
     }
     return derived[name]().verify()
@@ -227,6 +311,10 @@ ARRAY_CHECKS = {
     "linear": linear,
     "mean": lambda: loss("mean"),
     "sum": lambda: loss("sum"),
+    **{
+        name: lambda name=name: other_loss(name)
+        for name in ("weights", "binary", "squared", "gaussian")
+    },
 }
 
 
