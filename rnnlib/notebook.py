@@ -1,38 +1,73 @@
-"""Equations on a page: proved in the same run, then shown."""
+"""Equations on a page: proved in the same run, then shown and entered in the book's ledger."""
 
-from rnnlib.calculus.expressions import Named
+import time
+
+from rnnlib.calculus.expressions import is_named, shape_text
 from rnnlib.calculus.latex import latex
 from rnnlib.calculus.layout import aligned
 
+# The ledger's extension finds the records of a page by this type (see tools/ledger.py).
+RECORD = "application/vnd.rnnlib.proof+json"
 
-def show(label, *things, called=""):
+
+def show(label, *things, called="", style="inner"):
     """Prove what is stated, then display it and hand it to the page under ``label``.
 
-    things: one ``Derivation`` or ``Equation``; or names made by ``let``, whose definitions are
-    displayed one below the other; or one expression.  Names and expressions claim nothing, so
-    there is nothing to prove.
+    things: one ``Derivation``, ``Equation`` or ``Recursion``; or names made by ``let``, whose
+    definitions are displayed one below the other; or one expression.  Names and expressions claim
+    nothing, so there is nothing to prove.
     called: LaTeX of a name for the value of an equation, put before its first side.
+    style: "inner" or "trace", how the lines of a derivation are written.
 
     Raises AssertionError with the reason when a statement is refuted, or not proved exactly: the
     build then fails.
     """
-    if things and all(isinstance(t, Named) for t in things):
-        return _display(label, _definitions(things))
+    if things and all(map(is_named, things)):
+        return _display(label, aligned([f"{latex(x)} &= {latex(x.definition)}" for x in things]))
     (thing,) = things
     if not hasattr(thing, "verify"):
         return _display(label, latex(thing))
+    start = time.perf_counter()
     proof = thing.verify()
-    if proof.method != "exact":
+    seconds = time.perf_counter() - start
+    if proof.method not in ("exact", "induction"):
         raise AssertionError(f"{label}: {proof}")
-    return _display(label, thing.latex(called) if called else thing.latex())
+    text = thing.latex(called) if called else _written(thing, style)
+    return _display(label, text, record(label, thing, proof, seconds, text))
 
 
-def _definitions(named):
-    return aligned([f"{latex(x)} &= {latex(x.definition)}" for x in named])
+def record(label, thing, proof, seconds, text):
+    """Return what the ledger says of a proved statement, in plain JSON types."""
+    return {
+        "label": label,
+        "statement": thing.result_latex() if hasattr(thing, "result_latex") else text,
+        "variables": [[latex(x), shape_text(x)] for x in thing.variables],
+        "method": proof.method,
+        "rules": list(getattr(thing, "rules", ())),
+        "proof": str(proof),
+        "sizes": [{str(n): int(size) for n, size in choice.items()} for choice in proof.sizes],
+        "larger": {str(n): int(size) for n, size in proof.larger.items()},
+        "seconds": round(seconds, 3),
+    }
 
 
-def _display(label, text):
-    from IPython.display import Math
+def _written(thing, style):
+    return thing.latex(style) if style != "inner" else thing.latex()
+
+
+class _Shown:
+    """LaTeX to be displayed, with the record of its proof."""
+
+    def __init__(self, text, record):
+        self.bundle = {"text/latex": f"$\\displaystyle {text}$", "text/plain": text}
+        if record is not None:
+            self.bundle[RECORD] = record
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return self.bundle
+
+
+def _display(label, text, record=None):
     from myst_nb import glue
 
-    glue(label, Math(text), display=True)
+    glue(label, _Shown(text, record), display=True)

@@ -7,7 +7,7 @@ import sympy as sp
 from rnnlib.calculus import expressions as ex
 from rnnlib.calculus import rules
 from rnnlib.calculus.latex import latex
-from rnnlib.calculus.layout import derivation_latex
+from rnnlib.calculus.layout import derivation_latex, result_latex
 from rnnlib.calculus.meaning import leaves
 from rnnlib.calculus.proof import pair, prove_derivation
 
@@ -93,6 +93,20 @@ class Derivation:
         if style not in ("inner", "trace"):
             raise ValueError(f'style: expected "inner" or "trace", got {style!r}')
         return derivation_latex(self, style)
+
+    def result_latex(self):
+        """Return the gradients without the way to them."""
+        return result_latex(self)
+
+    @property
+    def variables(self):
+        return list(self.gradients)
+
+    @property
+    def rules(self):
+        """The names of the rules used, in order of their first use."""
+        words = (s.rule.partition(",")[0].partition(" of {")[0] for s in self.steps[1:])
+        return [w for w in dict.fromkeys(words) if w and not w.startswith("move")]
 
     def _repr_latex_(self):
         return f"$\\displaystyle {self.latex()}$"

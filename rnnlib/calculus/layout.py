@@ -25,9 +25,19 @@ def derivation_latex(derivation, style):
     for terms, rule in lines:
         rows += layout(left, terms, rule)
         left = ""
-    for x, g in derivation.gradients.items():
-        rows.append(rf"\nabla_{{{latex(x)}}} {derivation.name} &= {latex(g)}")
-    return aligned(rows)
+    return aligned(rows + _gradients(derivation))
+
+
+def result_latex(derivation):
+    """Return the gradients alone, as an aligned block."""
+    return aligned(_gradients(derivation))
+
+
+def _gradients(derivation):
+    return [
+        rf"\nabla_{{{latex(x)}}} {derivation.name} &= {latex(g)}"
+        for x, g in derivation.gradients.items()
+    ]
 
 
 def aligned(rows):

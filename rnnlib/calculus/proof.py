@@ -235,6 +235,10 @@ class Equation:
 
     sides: tuple
 
+    @property
+    def variables(self):
+        return leaves(*self.sides)
+
     def verify(self):
         """Prove on explicit entries that all sides are equal; returns a ``Proof``.
 
@@ -243,7 +247,7 @@ class Equation:
         """
         first, *others = self.sides
         statements = [(f"side {i} differs", (first,), (x,)) for i, x in enumerate(others, 2)]
-        return prove_statements(statements, self.sides, leaves(*self.sides))
+        return prove_statements(statements, self.sides, self.variables)
 
     def latex(self, called=""):
         """Return an aligned block, one side a line; ``called`` is a name put before the first."""

@@ -46,6 +46,10 @@ class Recursion:
     adjoints: dict
     claims: dict
 
+    @property
+    def variables(self):
+        return list(self.claims)
+
     def verify(self):
         """Prove the claim for every T, by induction over the steps from the last to the first.
 
@@ -59,10 +63,9 @@ class Recursion:
 
         Returns a ``Proof`` whose method is "induction" when the step is proved exactly.
         """
-        variables = list(self.claims)
-        context = [*self._left(), *self._right(), *variables]
+        context = [*self._left(), *self._right(), *self.variables]
         statement = ("the step is wrong", self._left(), self._right())
-        return prove_statements([statement], context, variables).by_induction()
+        return prove_statements([statement], context, self.variables).by_induction()
 
     def _left(self):
         return tuple(ex.inner(self.adjoints[new], ex.d(new)) for new in self.steps.values())
