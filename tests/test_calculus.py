@@ -20,10 +20,12 @@ from rnnlib.calculus import (
     d,
     det,
     diag,
+    differential,
     dims,
     elementwise,
     equation,
     exp,
+    eye,
     gradient,
     hadamard,
     hstack,
@@ -32,6 +34,8 @@ from rnnlib.calculus import (
     latex,
     let,
     log,
+    logdet,
+    logsumexp,
     matrix,
     norm2,
     ones,
@@ -144,6 +148,42 @@ CASES = {
     "many times": (
         inner(v, S * v) + inner(S * v, S * S * v) + trace(S), [S],
         lambda v, S: (v * (S @ v)).sum() + ((S @ v) * (S @ S @ v)).sum() + torch.trace(S)),
+    "squared norm": (norm2(W * x - v) / 2, [W, x, v],
+                     lambda W, x, v: ((W @ x - v) ** 2).sum() / 2),
+    "norm again": (sp.sqrt(norm2(W * x)) + norm2(3 * v), [W, v],
+                   lambda W, x, v: torch.linalg.norm(W @ x) + 9 * (v * v).sum()),
+    "determinant": (det(S * R) + c * det(S), [S, c],
+                    lambda S, R, c: torch.det(S @ R) + c * torch.det(S)),
+    "inverse": (trace(inverse(S) * R) + total(inverse(S + R)), [S, R],
+                lambda S, R: torch.trace(torch.inverse(S) @ R) + torch.inverse(S + R).sum()),
+    "log-determinant": (logdet(S * S.T), S, lambda S: torch.logdet(S @ S.T)),
+    "matrix powers": (trace(S**4 * R) + trace(S**-2), [S, R],
+                      lambda S, R: torch.trace(S @ S @ S @ S @ R)
+                      + torch.trace(torch.inverse(S) @ torch.inverse(S))),
+    "W twice": (inner(v, S * v + S**2 * v), [S, v], lambda v, S: (v * (S @ v + S @ S @ v)).sum()),
+    "softmax node": (inner(y, softmax(S * v)), [S, v],
+                     lambda y, S, v: (y * torch.softmax(S @ v, 0)).sum()),
+    "softmax of rows": (inner(A, softmax(A * 2 + B)), [A, B],
+                        lambda A, B: (A * torch.softmax(2 * A + B, 1)).sum()),
+    "log-sum-exp": (logsumexp(S * v) - inner(y, S * v), [S, v],
+                    lambda y, S, v: torch.logsumexp(S @ v, 0).sum() - (y * (S @ v)).sum()),
+    "log-sum-exp of rows": (inner(v, logsumexp(A)), [v, A],
+                            lambda v, A: (v * torch.logsumexp(A, 1, keepdim=True)).sum()),
+    "attention": (
+        total(hadamard(softmax(A * W.T / sp.sqrt(m)) * B, B)), [A, W, B],
+        lambda A, W, B: ((torch.softmax(A @ W.T / A.shape[1] ** 0.5, 1) @ B) * B).sum()),
+    "diagonals": (inner(y, diag(v) * S * v) + inner(v, diag(S * R)), [v, S],
+                  lambda y, v, S, R: (y * (v * (S @ v))).sum()
+                  + (v[:, 0] * torch.diagonal(S @ R)).sum()),
+    "entry by entry": (total(power(1 + square(A), sp.Rational(-3, 2)) + elementwise(sp.atan, A)), A,
+                       lambda A: ((1 + A**2) ** -1.5 + torch.atan(A)).sum()),
+    "named scalar": (
+        log(let("s", total(exp(v)))) + let("q", inner(v, y)) ** 2, v,
+        lambda v, y: torch.logsumexp(v, 0).sum() + (v * y).sum() ** 2),
+    "layer norm": (
+        inner(y, let("u", v - total(v) / n * ones(n)) / sp.sqrt(let("q", norm2(
+            let("u", v - total(v) / n * ones(n))) / n))), v,
+        lambda v, y: (y * (v - v.mean()) / (v - v.mean()).pow(2).mean().sqrt()).sum()),
     "constant": (inner(v, v) + a, W, lambda v, a: (v * v).sum() + a),
     "cancels": (inner(A, W) - trace(A.T * W) + 0 * a, W, lambda A, W: 0 * (A * W).sum()),
     "matrices of one row": (matrix("P", 1, n) * sigmoid(v * matrix("Q", 1, 1)), v,
@@ -205,6 +245,46 @@ def test_the_expression_itself_equals_torch(case):
     tensors = {name: torch.tensor(a, dtype=torch.float64) for name, a in arrays.items()}
     value = to_function(as_scalar(expression))(**arrays)
     np.testing.assert_allclose(value, in_torch(**tensors), rtol=1e-12, atol=1e-12)
+
+
+DIFFERENTIALS = {
+    "product": (A * C, d(A) * C + A * d(C)),
+    "inverse": (S**-1, -(inverse(S) * d(S) * inverse(S))),
+    "determinant": (det(S), det(S) * trace(inverse(S) * d(S))),
+    "power": (S**2, d(S) * S + S * d(S)),
+    "through a name": (h, hadamard(1 - hadamard(h, h), d(W) * x + W * d(x) + d(b))),
+    "quadratic": (inner(v, S * v), inner(d(v), S * v) + inner(v, d(S) * v + S * d(v))),
+    "diagonal": (diag(v) * A, diag(d(v)) * A + diag(v) * d(A)),
+    "log-sum-exp": (logsumexp(v), inner(softmax(v), d(v))),
+    "scalars": (a**2 * c, 2 * a * c * d(a) + a**2 * d(c)),
+}
+
+
+@pytest.mark.parametrize(("expression", "expected"), DIFFERENTIALS.values(), ids=DIFFERENTIALS)
+def test_differential(expression, expected):
+    """By the rules alone; against the directional derivative, and against what a person writes."""
+    found = differential(expression)
+    assert equation(found, d(expression)).verify().method == "exact"
+    assert equation(found, expected).verify().method == "exact"
+
+
+def test_differential_by_some_variables():
+    assert differential(A * C, C) == A * d(C)
+    assert differential(A * C, [A]) == d(A) * C
+    assert differential(A * C, x) == 0 * (A * C)
+    assert differential(a * c, [c]) == a * d(c)
+    assert differential(h, h) == d(h)
+    with pytest.raises(TypeError, match="no rule for HStack"):
+        differential(hstack(A, B))
+
+
+def test_rectangular_choices_without_an_inverse_are_left_out():
+    gram = A.T * A
+    proof = gradient(logdet(gram), A).verify()
+    assert proof.method == "exact"
+    assert all(choice[m] <= choice[n] for choice in (*proof.sizes, proof.larger))
+    with pytest.raises(ValueError, match="every inverse exist"):
+        equation(inverse(v * v.T + y * y.T - y * y.T - v * v.T + 0 * S), S).verify()
 
 
 def test_vjp_takes_a_gradient_back_through_names():
@@ -347,6 +427,23 @@ def test_dimensions_that_a_short_cycle_would_confuse():
     assert not equation(q * total(D) * total(ones(r, s)), t * total(D) * r * s).verify()
 
 
+def e_4(X):
+    """24 times the sum of all products of four different eigenvalues: 0 for sizes up to 3."""
+    t = {k: trace(X**k) for k in (1, 2, 3, 4)}
+    return t[1] ** 4 - 6 * t[1] ** 2 * t[2] + 3 * t[2] ** 2 + 8 * t[1] * t[3] - 6 * t[4]
+
+
+def test_what_is_true_at_small_sizes_alone_is_refuted():
+    for size in (1, 2, 3):
+        entries = Entries({n: size})
+        assert sp.expand(entries.full(entries.of(e_4(S)))) == 0
+    proof = equation(trace(S * R) + e_4(S), trace(S * R)).verify()
+    assert str(proof) == "refuted: side 2 differs at n=5"
+    assert not equation(d(trace(S * R) + e_4(S)), d(trace(S * R))).verify()
+    forged = gradient(trace(S * R), S)
+    assert not dataclasses.replace(forged, expression=forged.expression + e_4(S)).verify()
+
+
 # LaTeX
 
 WRITTEN = {
@@ -379,6 +476,25 @@ WRITTEN = {
     a * as_scalar(x.T * x): r"a \left(x^{\top}\, x\right)",
     log(a) ** 2: r"\log^{2}\left(a\right)",
     sigmoid(a): r"\sigma\left(a\right)",
+    S**-1: "S^{-1}",
+    (S**-1).T: r"S^{-\top}",
+    (S * R) ** -1: r"\left(S\, R\right)^{-1}",
+    S**2 * S: "S^{3}",
+    S * S**-1 * A: "A",
+    S**-3 * S: "S^{-2}",
+    (S**2).T: r"\left(S^{\top}\right)^{2}",
+    (A.T * A) ** 2 * x: r"\left(A^{\top}\, A\right)^{2}\, x",
+    det(S.T) * A: r"\det\left(S\right)\, A",
+    logdet(S): r"\log\left(\det\left(S\right)\right)",
+    norm2(A * x - b): r"\left\lVert A\, x - b \right\rVert^{2}",
+    diag(v) * A: r"\operatorname{diag}\left(v\right)\, A",
+    diag(v * y.T): r"v \circ y",
+    softmax(v): r"\operatorname{softmax}\left(v\right)",
+    logsumexp(v) - inner(y, v):
+        r"\operatorname{lse}\left(v\right) - \langle y,\; v \rangle",
+    let("s", inner(v, y)) * A: r"s\, A",
+    let(vector("q", n, latex="q_t"), S * v): "q_t",
+    eye(n) - S: "I - S",
     matrix("W_ih", n, m): "W_{ih}",
     vector("delta_t", n): r"\delta_{t}",
     matrix("W", n, m, latex="W^{(1)}").T: r"{W^{(1)}}^{\top}",
@@ -441,6 +557,16 @@ def test_latex_is_the_same_in_every_process():
     assert fresh(code, PYTHONHASHSEED="1") == fresh(code, PYTHONHASHSEED="2")
 
 
+def test_the_trace_style_writes_traces():
+    derivation = gradient(inner(v, tanh(W * x)), [W])
+    text = derivation.latex("trace")
+    assert r"\operatorname{tr}\left(v^{\top}\, \mathrm{d}\left(\tanh" in text
+    assert r"\mathrm{d}W\right)" in text
+    assert text.splitlines()[-2] == derivation.latex().splitlines()[-2]
+    lines = text.splitlines()[2:-2]
+    assert all("langle" not in line for line in lines)
+
+
 # On SymPy alone, quickly
 
 
@@ -474,7 +600,9 @@ def test_an_unrolled_network_takes_milliseconds():
 NODES = {
     "product": 2 * A * C, "sum": A - 3 * B, "Hadamard": hadamard(A, B, 2 * W), "transpose": A.T,
     "function": sigmoid(A * tanh(x)) * x.T, "name": h, "name transposed": h.T,
-    "stack": hstack(A, B),
+    "stack": hstack(A, B), "softmax": softmax(A), "softmax of a column": softmax(v),
+    "rows": logsumexp(A), "squared norm": norm2(A) * A, "matrix power": S**3 * A,
+    "diagonal": diag(v) * A, "diagonal of a matrix": diag(S * R), "unit": eye(n) - S,
     "inner": inner(A, B) * A, "total": p, "1×1": (x.T * x) * A, "ones": ones(n, m) + A,
     "gradient": gradient(inner(y, h), W).value, "power": square(A) / a,
 }  # fmt: skip

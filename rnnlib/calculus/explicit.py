@@ -242,8 +242,8 @@ def size_choices(*expressions):
     """Return several choices of sizes: all 1, and unequal ones that put a 1 in turn everywhere.
 
     Unequal sizes tell a matrix from its transpose; sizes of 1 find products that fit by luck.
-    Any two dimensions differ in some choice.  Choices at which a matrix that is inverted has no
-    inverse are left out.
+    Any two dimensions differ in some choice.  Choices at which something is divided by 0, or a
+    matrix without an inverse inverted, are left out.
     """
     shapes, symbols = _dimensions(expressions)
     cycles = [(1,), (2, 3, 1), (3, 1, 2), (1, 2, 3)]
@@ -252,7 +252,7 @@ def size_choices(*expressions):
     choices = list(_possible(cycles, symbols, shapes, expressions))
     if not choices:
         raise ValueError(
-            f"sizes: found none that make all of {sorted(shapes, key=str)} positive and every "
+            f"sizes: found none that make all of {sorted(shapes, key=str)} positive, and every "
             "inverse exist"
         )
     return choices
@@ -272,7 +272,7 @@ def _dimensions(expressions):
 
 
 def _possible(cycles, symbols, shapes, expressions):
-    inverted = [x.arg for x in ex.walk(*expressions) if isinstance(x, sp.Inverse)]
+    divisors = [d for x in ex.walk(*expressions) for d in _divisors(x)]
     seen = []
     for cycle in cycles:
         choice = dict(zip(symbols, itertools.cycle(cycle), strict=False))
@@ -280,5 +280,13 @@ def _possible(cycles, symbols, shapes, expressions):
             continue
         seen.append(choice)
         numbers = Numbers(choice)
-        if all(abs(numbers.det(numbers.of(a))) > STEP for a in inverted):
+        if all(abs(numbers.of(d)) > STEP for d in divisors):
             yield choice
+
+
+def _divisors(x):
+    """Yield the numbers by which a node divides: a determinant, or the base of 1/s."""
+    if isinstance(x, sp.Inverse):
+        yield ex.det(x.arg)
+    elif isinstance(x, sp.Pow) and x.exp.is_negative and not ex.is_bound(x):
+        yield x.base

@@ -79,6 +79,11 @@ def is_scalar_symbol(x):
     return isinstance(x, sp.Symbol) and not x.is_integer and not isinstance(x, sp.Dummy)
 
 
+def is_bound(x):
+    """Does x contain the bound variable of a function?"""
+    return x.has(sp.Dummy)
+
+
 def sympify(x):
     """Return x as a SymPy object in which 0.5 is 1/2: proofs are exact, so numbers are too."""
     x = sp.sympify(x)

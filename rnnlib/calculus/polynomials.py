@@ -22,7 +22,7 @@ class _Fractions:
     """
 
     def __init__(self, value, meanings):
-        self.meanings, self.rationals = meanings, set()
+        self.meanings, self.rationals = dict(meanings), set()
         generators = self._generators(value)
         self.inverses = [g for g in generators if _is_inverse(g)]
         numbers = sp.ZZ if all(r.is_Integer for r in self.rationals) else sp.QQ
@@ -41,6 +41,8 @@ class _Fractions:
             if x.is_Rational:
                 self.rationals.add(x)
                 continue
+            if isinstance(x, sp.exp):
+                self.meanings[x] = _split(x)
             if x in self.meanings:
                 waiting.append(self.meanings[x])
             elif x.is_Add or x.is_Mul:
@@ -93,6 +95,19 @@ class _Fractions:
             self.domain.from_dict(part) * base ** (highest - power) for power, part in parts.items()
         )
         return sum(terms, self.domain(0)) if highest else whole
+
+
+# An exponential that SymPy does not merge with its neighbours.
+_Exp = sp.Function("exp of", real=True)
+
+
+def _split(x):
+    """Write exp(2 a - b) as exp(a)² exp(b)⁻¹."""
+    product = sp.S.One
+    for term in sp.Add.make_args(sp.expand(x.args[0])):
+        number, rest = term.as_coeff_Mul()
+        product *= _Exp(rest) ** number if number.is_Integer else _Exp(term)
+    return product
 
 
 def _is_inverse(x):
