@@ -122,11 +122,16 @@ def test_wrong_claims_are_rejected_with_the_reason(claim, expression, variable, 
 
 
 def test_first_differing_entry_is_shown_with_both_values():
-    verdict = check(2 * W + ones(n, m), inner(W, W), W)
+    verdict = check(2 * hadamard(W, W), inner(W, W), W)
     assert str(verdict) == (
-        "Wrong: at m=1, n=1 the entry W[0, 0] of your answer is 4.09091, "
+        "Wrong: at m=1, n=1 the entry W[0, 0] of your answer is 4.77686, "
         "and the gradient's is 3.09091."
     )
+
+
+def test_a_term_too_many_is_named():
+    verdict = check(2 * W + ones(n, m), inner(W, W), W)
+    assert str(verdict) == "A term is too many: ones(n, m)."
 
 
 def test_what_is_no_expression_is_no_claim():

@@ -202,7 +202,8 @@ def test_its_latex_is_the_inductive_step():
 
 ERRORS = {
     "no claim": (lambda h: ({h_prev: h}, {h: g_h}, {b: g_h}), ValueError, "a claim missing"),
-    "no adjoint": (lambda h: ({h_prev: h}, {}, {h_prev: g_h}), ValueError, "an adjoint missing"),
+    "no adjoint": (
+        lambda h: ({h_prev: h}, {b: g_h}, {h_prev: g_h}), ValueError, "an adjoint missing"),
     "used adjoint": (
         lambda h: ({h_prev: h}, {h: b}, {h_prev: b}), ValueError, "a fresh symbol for h"),
     "adjoint is no symbol": (

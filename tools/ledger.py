@@ -104,7 +104,8 @@ def mark(app, docname, record):
     line = nodes.paragraph(classes=["proved"])
     text = f"✓ {MARKS[record['method']]}"
     if page is None:
-        return line + nodes.Text(text)
+        line += nodes.Text(text)
+        return line
     uri = app.builder.get_relative_uri(docname, page) + f"#{anchor(record)}"
     how = f"{record['label']}: {record['proof']}"
     line += nodes.reference("", text, internal=True, refuri=uri, reftitle=how)

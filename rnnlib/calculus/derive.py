@@ -123,7 +123,7 @@ def gradient(expression, variables, name="L"):
     for something that is no variable or has no rule.
     """
     expression = ex.as_scalar(expression)
-    variables = _variables(variables)
+    variables = check_variables(variables)
     if isinstance(expression, ex.NamedScalar) and expression not in variables:
         name, expression = latex(expression), expression.definition
     return _derive(expression, Term(sp.S.One, expression), variables, name)
@@ -137,7 +137,7 @@ def differential(expression, variables=None):
     Returns an expression of the same shape: d(A * B) gives d(A) * B + A * d(B).
     """
     expression = ex.sympify(expression)
-    variables = leaves(expression) if variables is None else _variables(variables)
+    variables = leaves(expression) if variables is None else check_variables(variables)
     ex.check_names(expression, *variables)
     depends = _dependence(variables)
     known = {x: ex.d(x) for x in variables}
@@ -158,7 +158,7 @@ def vjp(expression, variables, delta):
     are the loss's gradients for the variables.  Arguments and errors otherwise as ``gradient``;
     ValueError when ``delta`` itself contains a variable.
     """
-    variables = _variables(variables)
+    variables = check_variables(variables)
     whole = ex.inner(delta, expression)
     for x in variables:
         if x in ex.walk(delta):
@@ -195,7 +195,8 @@ def _dependence(variables):
     return depends
 
 
-def _variables(variables):
+def check_variables(variables):
+    """Return the variables as a list; TypeError for anything else."""
     several = isinstance(variables, (list, tuple))
     chosen = list(variables) if several else [variables]
     for x in chosen:

@@ -1,6 +1,5 @@
 """Entries: every expression as a small table of symbols, every differential by SymPy's ``diff``."""
 
-import itertools
 import random
 
 import sympy as sp
@@ -70,9 +69,11 @@ class Entries(Tables):
     def __init__(self, sizes, variables=()):
         super().__init__(sizes)
         self.variables = tuple(variables)
+        self._tables = {}  # variables and their changes: their entries
         self._symbols = {}  # long values: the symbols that stand for them
         self._values = {}  # these symbols: their values
         self._changes = {}  # symbols for the changes of those: what they stand for
+        self._moves_of = {}  # symbols for long values: the symbols for their changes
         self._slopes = {}  # derivatives of those by entries
 
     def variable(self, x):
@@ -83,13 +84,19 @@ class Entries(Tables):
 
     def symbols(self, variable, change=False):
         """Return the table of symbols that stands for a variable, or for its change."""
-        name = f"d({variable.name})" if change else variable.name
-        if not ex.is_matrix(variable):
-            plain = isinstance(variable, sp.Symbol) and not change
-            return variable if plain else sp.Symbol(name, real=True)
-        return sp.Matrix(
-            *self.shape(variable), lambda i, j: sp.Symbol(f"{name}[{i},{j}]", real=True)
-        )
+        if isinstance(variable, sp.Symbol) and not change:
+            return variable
+        if (variable, change) not in self._tables:
+            name = f"d({variable.name})" if change else variable.name
+            # Dummies, so that no name of a reader can be mistaken for one of these.
+            self._tables[variable, change] = (
+                sp.Matrix(
+                    *self.shape(variable), lambda i, j: sp.Dummy(f"{name}[{i},{j}]", real=True)
+                )
+                if ex.is_matrix(variable)
+                else sp.Dummy(name, real=True)
+            )
+        return self._tables[variable, change]
 
     def scalar(self, x):
         if not x.args:
@@ -138,7 +145,7 @@ class Entries(Tables):
         if value.is_Atom or value.is_number:
             return value
         if value not in self._symbols:
-            symbol = sp.Symbol(f"value {len(self._symbols)}", real=True)
+            symbol = sp.Dummy(f"value {len(self._symbols)}", real=True)
             self._symbols[value], self._values[symbol] = symbol, value
         return self._symbols[value]
 
@@ -155,9 +162,9 @@ class Entries(Tables):
 
     def full(self, value):
         """Return an explicit value with everything written out."""
-        for symbols in (self._changes, self._values):
-            for symbol, meaning in reversed(symbols.items()):
-                value = value.xreplace({symbol: meaning})
+        meanings = self._changes | self._values
+        while value.free_symbols & meanings.keys():
+            value = value.xreplace({s: meanings[s] for s in value.free_symbols & meanings.keys()})
         return value
 
     def _change(self, value):
@@ -176,10 +183,10 @@ class Entries(Tables):
             )
 
     def _change_of(self, symbol):
-        move = sp.Symbol(f"d({symbol})", real=True)
-        if move not in self._changes:
+        if symbol not in self._moves_of:
+            self._moves_of[symbol] = move = sp.Dummy(f"d({symbol})", real=True)
             self._changes[move] = self._change(self._values[symbol])
-        return move
+        return self._moves_of[symbol]
 
 
 class Numbers(Tables):
@@ -188,9 +195,9 @@ class Numbers(Tables):
     A differential is the slope along one random direction, by central differences.
     """
 
-    def __init__(self, sizes, variables=(), shift=0):
+    def __init__(self, sizes, variables=(), seed=0, shift=0):
         super().__init__(sizes)
-        self.variables, self.shift = tuple(variables), shift
+        self.variables, self.seed, self.shift = tuple(variables), seed, shift
         self._sides = None
 
     def variable(self, x):
@@ -201,7 +208,7 @@ class Numbers(Tables):
 
     def shifted(self, x):
         """Return random entries for x, the same for each name, moved along x's direction."""
-        rng = random.Random(f"{x.name}")
+        rng = random.Random(f"{x.name} {self.seed}")
         rows, cols = self.shape(x) if ex.is_matrix(x) else (1, 1)
         start, direction = (
             sp.Matrix(rows, cols, lambda i, j: _random_float(rng)) for _ in range(2)
@@ -225,7 +232,9 @@ class Numbers(Tables):
 
     def change(self, x):
         if self._sides is None:
-            self._sides = [Numbers(self.sizes, self.variables, s * STEP) for s in (1, -1)]
+            self._sides = [
+                Numbers(self.sizes, self.variables, self.seed, s * STEP) for s in (1, -1)
+            ]
         ahead, behind = (side.of(x) for side in self._sides)
         return (ahead - behind) / (2 * STEP)
 
@@ -236,57 +245,3 @@ def _is_long(value):
 
 def _random_float(rng):
     return sp.Float(rng.choice((-1, 1)) * rng.randint(3, 60), DIGITS) / rng.randint(20, 45)
-
-
-def size_choices(*expressions):
-    """Return several choices of sizes: all 1, and unequal ones that put a 1 in turn everywhere.
-
-    Unequal sizes tell a matrix from its transpose; sizes of 1 find products that fit by luck.
-    Any two dimensions differ in some choice.  Choices at which something is divided by 0, or a
-    matrix without an inverse inverted, are left out.
-    """
-    shapes, symbols = _dimensions(expressions)
-    cycles = [(1,), (2, 3, 1), (3, 1, 2), (1, 2, 3)]
-    for run in itertools.takewhile(lambda r: r < len(symbols), (3**i for i in itertools.count(1))):
-        cycles.append((1,) * run + (2,) * run + (3,) * run)
-    choices = list(_possible(cycles, symbols, shapes, expressions))
-    if not choices:
-        raise ValueError(
-            f"sizes: found none that make all of {sorted(shapes, key=str)} positive, and every "
-            "inverse exist"
-        )
-    return choices
-
-
-def larger_sizes(*expressions):
-    """Return one choice of unequal sizes of four and more, or None if none is possible."""
-    shapes, symbols = _dimensions(expressions)
-    cycles = [(5, 4, 6), (4, 6, 5), (6, 5, 4)]
-    return next(_possible(cycles, symbols, shapes, expressions), None) if symbols else None
-
-
-def _dimensions(expressions):
-    shapes = {n for x in ex.walk(*expressions) if ex.is_matrix(x) for n in x.shape}
-    symbols = {s for n in shapes for s in sp.sympify(n).free_symbols}
-    return shapes, sorted(symbols, key=str)
-
-
-def _possible(cycles, symbols, shapes, expressions):
-    divisors = [d for x in ex.walk(*expressions) for d in _divisors(x)]
-    seen = []
-    for cycle in cycles:
-        choice = dict(zip(symbols, itertools.cycle(cycle), strict=False))
-        if choice in seen or any(sp.sympify(n).subs(choice) <= 0 for n in shapes):
-            continue
-        seen.append(choice)
-        numbers = Numbers(choice)
-        if all(abs(numbers.of(d)) > STEP for d in divisors):
-            yield choice
-
-
-def _divisors(x):
-    """Yield the numbers by which a node divides: a determinant, or the base of 1/s."""
-    if isinstance(x, sp.Inverse):
-        yield ex.det(x.arg)
-    elif isinstance(x, sp.Pow) and x.exp.is_negative and not ex.is_bound(x):
-        yield x.base

@@ -5,7 +5,17 @@ inverses move in, numbers come first, equal neighbours become a power, equal ter
 """
 
 import sympy as sp
-from sympy import Determinant, Inverse, KroneckerProduct, MatAdd, MatMul, MatPow, MatrixExpr, Trace
+from sympy import (
+    Determinant,
+    Inverse,
+    KroneckerProduct,
+    MatAdd,
+    MatMul,
+    MatPow,
+    MatrixExpr,
+    MatrixSymbol,
+    Trace,
+)
 from sympy.matrices.exceptions import NonSquareMatrixError, ShapeError
 from sympy.matrices.expressions.hadamard import HadamardProduct
 from sympy.matrices.expressions.special import Identity, OneMatrix, ZeroMatrix
@@ -55,9 +65,13 @@ def walk(*expressions):
 
 
 def check_names(*expressions):
-    """Raise ValueError if one name stands for two different things."""
+    """Raise ValueError if one name stands for two different things, TypeError for odd symbols."""
     known = {}
     for x in walk(*expressions):
+        if isinstance(x, MatrixSymbol) and not isinstance(x, Variable):
+            raise TypeError(f"expected what matrix or vector returns, got SymPy's MatrixSymbol {x}")
+        if isinstance(x, sp.Symbol) and not x.is_commutative:
+            raise TypeError(f"expected a scalar that commutes, got {x}; use matrix or vector")
         if isinstance(x, (Variable, Named, NamedScalar)) or is_scalar_symbol(x):
             other = known.setdefault(x.name, x)
             if other != x:
@@ -79,16 +93,27 @@ def is_scalar_symbol(x):
     return isinstance(x, sp.Symbol) and not x.is_integer and not isinstance(x, sp.Dummy)
 
 
-def is_bound(x):
-    """Does x contain the bound variable of a function?"""
-    return x.has(sp.Dummy)
+def differentials_in(x):
+    """Return the differentials that stand in an expression."""
+    kinds = (MatrixDifferential, ScalarDifferential)
+    return [found for found in walk(x) if isinstance(found, kinds)]
 
 
 def sympify(x):
-    """Return x as a SymPy object in which 0.5 is 1/2: proofs are exact, so numbers are too."""
-    x = sp.sympify(x)
-    if not isinstance(x, (sp.Basic, sp.MatrixBase)):
-        raise TypeError(f"expected an expression, got {x!r}")
+    """Return x as a SymPy object in which 0.5 is 1/2: proofs are exact, so numbers are too.
+
+    Raises TypeError for what is neither a number nor an expression.
+    """
+    if isinstance(x, MatrixExpr):
+        return x
+    try:
+        x = sp.sympify(x, strict=True)
+    except sp.SympifyError:
+        x = None if not isinstance(x, (list, tuple)) else x
+    if not isinstance(x, (sp.Expr, sp.MatrixBase)) or x.has(sp.nan, sp.zoo, sp.oo):
+        raise TypeError(f"expected an expression or a finite number, got {x!r}")
+    if isinstance(x, sp.MatrixBase):
+        return sp.ImmutableMatrix(x.applyfunc(sympify))
     floats = {f: sp.Rational(str(f)) for f in walk(x) if isinstance(f, sp.Float)}
     return x.xreplace(floats) if floats else x
 
@@ -127,7 +152,7 @@ def coefficient(x):
 
 def add(*terms):
     """Return the sum.  A number c added to a matrix stands for c times the matrix of ones."""
-    terms = [sp.sympify(t) if is_matrix(t) else sympify(t) for t in terms]
+    terms = list(map(sympify, terms))
     matrices = [t for t in terms if is_matrix(t)]
     if not matrices:
         return sp.Add(*terms)
@@ -166,9 +191,9 @@ def _collect(terms, shape):
 def mul(*factors):
     """Return the product.  A 1×1 matrix beside a matrix of another size counts as a scalar."""
     scale, matrices = sp.S.One, []
-    for f in map(sp.sympify, factors):
+    for f in map(sympify, factors):
         if not is_matrix(f):
-            scale *= sympify(f)
+            scale *= f
             continue
         c, parts = f.as_coeff_matrices() if isinstance(f, MatMul) else (sp.S.One, [f])
         scale *= c
@@ -257,11 +282,11 @@ def transpose(a):
 def hadamard(*factors):
     """Return A ∘ B ∘ …, the product entry by entry, of matrices of one shape."""
     scale, parts = sp.S.One, []
-    factors = [sp.sympify(f) for f in factors]
+    factors = list(map(sympify, factors))
     tiny = any(is_matrix(f) and f.shape == (1, 1) for f in factors)
     for f in factors:
         if not is_matrix(f) and tiny:  # as in h ∘ (1 - h), where 1 - h is a number
-            scale *= sympify(f)
+            scale *= f
             continue
         if not is_matrix(f):
             raise TypeError(f"hadamard: expected matrices, got the scalar {f}")
@@ -298,7 +323,7 @@ def matrix_power(a, exponent):
     """
     if a.shape == (1, 1) and not isinstance(a, (Variable, MatrixPower, Inverse)):
         return as_scalar(a) ** exponent
-    a, k = _square("power", a), sp.sympify(exponent)
+    a, k = _square("power", a), sympify(exponent)
     if not k.is_Integer:
         raise TypeError(
             f"power: expected an integer exponent for the matrix {a} ({shape_text(a)}), got {k}; "
@@ -371,7 +396,7 @@ def _square(operation, a):
 
 def elementwise(function, x):
     """Apply a SymPy function of one variable to a scalar, or to each entry of a matrix."""
-    x = sp.sympify(x)
+    x = sympify(x)
     if not is_matrix(x):
         return function(x)
     expression = sympify(function(_z))
@@ -452,7 +477,7 @@ def ordered_terms(scalar_sum):
 
 def d(x):
     """Return the differential dX, unevaluated; its meaning is a directional derivative."""
-    x = sp.sympify(x)
+    x = sympify(x)
     if is_zero(x) or x.is_number is True:
         return Zeros(*x.shape) if is_matrix(x) else sp.S.Zero
     return MatrixDifferential(x) if is_matrix(x) else ScalarDifferential(x)
@@ -460,33 +485,47 @@ def d(x):
 
 def dims(names):
     """Return symbols for dimensions: ``n, m = dims("n m")``; one symbol for one name."""
-    symbols = sp.symbols(names, integer=True, positive=True)
-    return symbols
+    return sp.symbols(names, integer=True, positive=True)
+
+
+def _named(name):
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"expected a name, got {name!r}")
+    return name
+
+
+def _size(n):
+    """Return a number of rows or columns, or raise TypeError."""
+    size = sympify(n)
+    if not size.is_integer or size.is_positive is False:
+        raise TypeError(f"expected a size, 1, 2, … or what dims returns, got {n}")
+    return size
 
 
 def scalar(name):
     """Return a real scalar symbol."""
+    _named(name)
     return sp.Symbol(name, real=True)
 
 
 def vector(name, n, latex=""):
     """Return a column vector, an n×1 matrix.  ``latex`` changes how it is printed."""
-    return Variable(name, n, 1, latex)
+    return Variable(_named(name), _size(n), 1, latex)
 
 
 def matrix(name, n, m, latex=""):
     """Return an n×m matrix.  ``latex`` changes how it is printed."""
-    return Variable(name, n, m, latex)
+    return Variable(_named(name), _size(n), _size(m), latex)
 
 
 def ones(n, m=1):
     """Return the n×m matrix of ones."""
-    return Ones(n, m)
+    return Ones(_size(n), _size(m))
 
 
 def eye(n):
     """Return the n×n identity matrix."""
-    return Eye(n)
+    return Eye(_size(n))
 
 
 def let(name, definition, latex=""):

@@ -6,7 +6,7 @@ is how a person writes it: for h = σ(a) the slope is h ∘ (1 - h).
 
 import sympy as sp
 
-from rnnlib.calculus.expressions import add, elementwise, hadamard, mul
+from rnnlib.calculus.expressions import add, elementwise, hadamard, mul, sympify
 from rnnlib.calculus.nodes import Elementwise, Ones
 
 
@@ -92,9 +92,10 @@ def square(x):
 
 def power(x, exponent):
     """x to the power of a number, entry by entry."""
-    if not sp.sympify(exponent).is_number:
+    exponent = sympify(exponent)
+    if not exponent.is_number:
         raise TypeError(f"power: expected a number as the exponent, got {exponent}")
-    return elementwise(lambda z: z ** sp.sympify(exponent), x)
+    return elementwise(lambda z: z**exponent, x)
 
 
 def slope(application, output):

@@ -52,6 +52,17 @@ class BookPrinter(LatexPrinter):
         power = "" if exp is None else f"^{{{exp}}}"
         return rf"{name}{power}{_braced(self._print(expr.args[0]))}"
 
+    def _print_Pow(self, expr):
+        base, exponent = expr.args
+        if isinstance(base, ex.Norm2) and exponent.is_positive:
+            # Powers of a squared norm: the 2 is part of its print.
+            norm, _ = self._print(base).rsplit("^", 1)
+            power = self._print(2 * exponent)
+            return norm if power == "1" else f"{norm}^{{{power}}}"
+        if isinstance(base, ex.NamedScalar) and "^" in self._print(base) and exponent.is_positive:
+            return f"{_braced(self._print(base))}^{{{self._print(exponent)}}}"
+        return super()._print_Pow(expr)
+
     def _print_Add(self, expr, order=None):
         return signed_sum([self._print(t) for t in ex.ordered_terms(expr)])
 
@@ -73,7 +84,7 @@ class _Text(sp.Symbol):
 
 def latex(expression):
     """Return the LaTeX of a scalar or matrix expression."""
-    return BookPrinter()._print(sp.sympify(expression))
+    return BookPrinter()._print(ex.sympify(expression))
 
 
 def signed_sum(parts):
@@ -109,6 +120,7 @@ def _group(text, start):
 def name_latex(name):
     """Turn ``W_ih`` into W_{ih} and ``delta_t`` into \\delta_{t}."""
     base, _, index = name.partition("_")
+    index = index.replace("_", r"\_")
     base = re.sub(rf"^({'|'.join(_GREEK)})$", r"\\\1", base)
     return f"{base}_{{{index}}}" if index else base
 
@@ -175,7 +187,7 @@ def scalar_latex(x, printer):
     if isinstance(x, ex.Total):
         return rf"\operatorname{{sum}}{_braced(p(x.args[0]))}"
     if isinstance(x, ex.AsScalar):
-        return _guard(x.args[0], p(x.args[0]), MatAdd)
+        return p(x.args[0])
     if isinstance(x, ex.ScalarDifferential):
         return _differential(x.args[0], p)
     raise TypeError(f"latex: no rule for {type(x).__name__}")
@@ -194,7 +206,7 @@ def _product(x, p):
     if not denominator.is_number:
         if numerator.could_extract_minus_sign():
             return f"-{p(ex.mul(-scale, *factors))}"
-        top = body if numerator == 1 else p(ex.mul(numerator, *factors))
+        top = p(ex.mul(numerator, *factors))
         return rf"\frac{{{top}}}{{{p(denominator)}}}"
     text = _braced(p(scale)) if scale.is_Add or _is_product(scale) else p(scale)
     return rf"{text}\, {body}"
@@ -209,15 +221,21 @@ def _elementwise(x, p):
     (z,), body = x.function.variables, x.function.expr
     argument = p(x.argument)
     if body.args == (z,):
-        name = _FUNCTIONS.get(body.func.__name__, rf"\{body.func.__name__}")
-        return rf"{name}{_braced(argument)}"
-    if body == sp.exp(z):
-        return rf"\exp{_braced(argument)}"
+        if isinstance(body, sp.Abs):
+            return rf"\left|{argument}\right|"
+        return f"{_function_name(body.func.__name__)}{_braced(argument)}"
     if body.is_Pow and body.base == z:
         atom = isinstance(x.argument, (ex.Variable, ex.Named))
         return rf"{_based(argument) if atom else _braced(argument)}^{{\circ {p(body.exp)}}}"
     function = rf"{p(z)} \mapsto {p(body)}"
     return _braced(function) + _braced(argument)
+
+
+def _function_name(name):
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name]
+    known = ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")
+    return rf"\{name}" if name in known else rf"\operatorname{{{name.replace('_', '')}}}"
 
 
 def _is_product(x):

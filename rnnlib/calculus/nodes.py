@@ -23,6 +23,8 @@ class Operators:
     __slots__ = ()
     # Above SymPy's matrix expressions, so that mixed operations arrive here.
     _op_priority = 12.0
+    # NumPy's arrays leave mixed operations to these classes, which refuse them.
+    __array_ufunc__ = None
 
     def __add__(self, other):
         return ex.add(self, other)
@@ -55,6 +57,11 @@ class Operators:
 
     def __pow__(self, exponent):
         return ex.matrix_power(self, exponent)
+
+    def _refused(self, *_):
+        raise TypeError(f"{self} ({ex.shape_text(self)}) is a matrix: it has no //, %, abs or 2**A")
+
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __rpow__ = __abs__ = __iter__ = _refused
 
     def transpose(self):
         return ex.transpose(self)
@@ -155,6 +162,8 @@ class Transposed(Operators, Transpose):
 class Hadamard(Operators, HadamardProduct):
     """The elementwise product A ∘ B in written order."""
 
+    precedence = PRECEDENCE["Func"]  # in Python's print it is a call
+
 
 class Ones(Operators, OneMatrix):
     """A matrix of ones, the neutral element of the Hadamard product."""
@@ -213,6 +222,10 @@ class Elementwise(Operators, MatrixExpr):
     function = property(lambda self: self.args[0])
     argument = property(lambda self: self.args[1])
     shape = property(lambda self: self.argument.shape)
+
+    @property
+    def precedence(self):
+        return PRECEDENCE["Func" if self.function.expr.args == self.function.variables else "Add"]
 
     def _entry(self, i, j, **kwargs):
         return self.function(self.argument._entry(i, j, **kwargs))
@@ -274,6 +287,7 @@ class ScalarOfMatrices(sp.Expr):
     """A scalar made from matrices."""
 
     is_commutative = True
+    __array_ufunc__ = None
 
     def _latex(self, printer):
         from rnnlib.calculus.latex import scalar_latex
@@ -301,6 +315,9 @@ class Inner(ScalarOfMatrices):
 class Norm2(Inner):
     """‖A‖² = ⟨A, A⟩, the sum of the squares of all entries."""
 
+    def _sympystr(self, printer):
+        return f"norm2({printer._print(self.args[0])})"
+
 
 class Total(ScalarOfMatrices):
     """The sum of all entries of a matrix."""
@@ -324,8 +341,13 @@ class LogSumExp(ScalarOfMatrices):
 class AsScalar(ScalarOfMatrices):
     """A 1×1 matrix used as the number it holds."""
 
-    # A product of matrices, to a printer that must set parentheses around it.
-    precedence = PRECEDENCE["Mul"]
+    @property
+    def precedence(self):
+        """To a printer that must set parentheses around it, it is what it holds."""
+        return PRECEDENCE["Add" if isinstance(self.args[0], MatAdd) else "Mul"]
+
+    def _sympystr(self, printer):
+        return printer._print(self.args[0])
 
     def doit(self, **hints):
         return _explicit(self.args[0], **hints)[0, 0]
@@ -351,6 +373,8 @@ class MatrixDifferential(Operators, MatrixExpr):
 
 class ScalarDifferential(ScalarOfMatrices):
     """dL for a scalar L."""
+
+    precedence = PRECEDENCE["Pow"]
 
     def _sympystr(self, printer):
         return f"d({printer._print(self.args[0])})"

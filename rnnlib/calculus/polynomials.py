@@ -4,14 +4,20 @@ import sympy as sp
 from sympy.polys.rings import ring
 
 
-def vanishes(value, meanings):
-    """Is this explicit scalar zero, as a fraction of polynomials?
+def decide(value, meanings, sides=()):
+    """Return True if this explicit scalar is zero, False if it is not, None if that is open.
 
-    Functions of entries count as variables of their own; so True is a proof, and False is none.
+    Functions of entries count as variables of their own: True is a proof all the same, and False
+    is said only where there are none.
     meanings: dict from symbols to what is written out in their place.
+    sides: symbols that are 0 or 1, so that s² = s.
     """
     fractions = _Fractions(value, meanings)
-    return fractions.numerator(value) == 0
+    numerator = fractions.numerator(value)
+    if numerator == 0 or fractions.with_sides(numerator, sides) == 0:
+        return True
+    plain = all(g.is_Symbol or _is_inverse(g) for g in fractions.place)
+    return False if plain and not sides else None
 
 
 class _Fractions:
@@ -82,6 +88,16 @@ class _Fractions:
             for g in self.inverses:
                 whole = self._without(whole, g)
         return whole
+
+    def with_sides(self, whole, sides):
+        """Write s for every power of a side s."""
+        places, parts = [self.place[s] for s in sides if s in self.place], {}
+        for monomial, number in whole.terms():
+            powers = list(monomial)
+            for place in places:
+                powers[place] = min(powers[place], 1)
+            parts[tuple(powers)] = parts.get(tuple(powers), 0) + number
+        return self.domain.from_dict({m: number for m, number in parts.items() if number})
 
     def _without(self, whole, inverse):
         """Multiply by D as often as 1/D occurs in the highest power."""

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import sympy as sp
-
 from rnnlib.calculus import expressions as ex
 from rnnlib.calculus.latex import latex, signed_sum
 from rnnlib.calculus.layout import ALONE, aligned, broken
@@ -78,7 +76,7 @@ class Recursion:
     def latex(self):
         """Return the inductive step, Σ⟨g, d new⟩ = Σ⟨claim, d old⟩, as an aligned block."""
         left = signed_sum([latex(t) for t in self._left()])
-        first, *more = broken([latex(t) for t in self._right()], ALONE // 2) or ["0"]
+        first, *more = broken([latex(t) for t in self._right()] or ["0"], ALONE // 2)
         return aligned([f"{left} &= {first}", *(rf"&\qquad {line}" for line in more)])
 
     def _repr_latex_(self):
@@ -97,23 +95,34 @@ def recursion(steps, adjoints, claims):
     Raises ValueError when a state has no claim or no adjoint, or when an adjoint occurs in a
     state, and ShapeError when shapes differ.
     """
+    for given, name in ((steps, "steps"), (adjoints, "adjoints"), (claims, "claims")):
+        if not isinstance(given, dict) or not given:
+            raise ValueError(f"{name}: expected a dict that is not empty, got {given!r}")
     for old, new in steps.items():
-        if not isinstance(old, ex.Variable):
-            raise ValueError(f"steps: expected a symbol for the old state, got {old}")
+        if not isinstance(old, ex.Variable) or not ex.is_matrix(new):
+            raise ValueError(f"steps: expected a symbol and its next state, got {old} and {new}")
         if new not in adjoints or old not in claims:
             what = "an adjoint" if new not in adjoints else "a claim"
             raise ValueError(f"recursion: there is {what} missing for {old} ↦ {new}")
         if old.shape != new.shape:
             raise ex.clash("recursion", old, new)
+    if len(set(steps.values())) < len(steps) or len(set(adjoints.values())) < len(adjoints):
+        raise ValueError("recursion: expected different new states, each with its own adjoint")
+    taken = {*ex.walk(*steps.values()), *steps, *claims}
     for new, g in adjoints.items():
-        if not isinstance(g, ex.Variable) or g in ex.walk(*steps.values()):
+        if not isinstance(g, ex.Variable) or g in taken:
             raise ValueError(
                 f"adjoints: expected a fresh symbol for {new}, an arbitrary gradient, got {g}"
             )
         if new not in steps.values():
             raise ValueError(f"adjoints: {new} is not among the new states")
+    claims = {x: ex.sympify(claim) for x, claim in claims.items()}
     for x, claim in claims.items():
+        if not isinstance(x, ex.Variable) and not ex.is_scalar_symbol(x):
+            raise ValueError(f"claims: expected states and parameters, got {x}")
+        if ex.differentials_in(claim):
+            raise ValueError(f"claims: expected no differential, got {claim} for {x}")
         if ex.shape_text(x) != ex.shape_text(claim):
             raise ex.clash("recursion", x, claim)
     ex.check_names(*steps, *steps.values(), *adjoints.values(), *claims, *claims.values())
-    return Recursion(dict(steps), dict(adjoints), {x: sp.sympify(c) for x, c in claims.items()})
+    return Recursion(dict(steps), dict(adjoints), claims)

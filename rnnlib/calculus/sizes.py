@@ -1,0 +1,101 @@
+"""Choices of sizes at which a statement about matrices of every size is tried."""
+
+import itertools
+
+import sympy as sp
+
+from rnnlib.calculus import expressions as ex
+from rnnlib.calculus.explicit import STEP, Numbers
+
+
+def size_choices(*expressions):
+    """Return several choices of sizes: all 1, and unequal ones that put a 1 in turn everywhere.
+
+    Unequal sizes tell a matrix from its transpose; sizes of 1 find products that fit by luck.
+    Any two dimensions differ in some choice.  Choices at which something is divided by 0, or a
+    matrix without an inverse inverted, are left out, and others found until each dimension has
+    been more than 1.
+
+    Raises ValueError when there is no such choice.
+    """
+    possible = _Possible(expressions)
+    count = len(possible.symbols)
+    cycles = [(1,), (2, 3, 1), (3, 1, 2), (1, 2, 3)]
+    for run in itertools.takewhile(lambda r: r < count, (3**i for i in itertools.count(1))):
+        cycles.append((1,) * run + (2,) * run + (3,) * run)
+    choices = possible.among(cycles)
+    seen = {pair for choice in choices for pair in choice.items()}
+    wanted = [(s, size) for s in possible.symbols for size in (2, 3)]
+    if any(pair not in seen for pair in wanted):
+        more = itertools.islice(itertools.product((2, 3, 1), repeat=count), 3**6)
+        for choice in possible.among(more):
+            if any(pair in wanted and pair not in seen for pair in choice.items()):
+                choices.append(choice)
+                seen |= set(choice.items())
+    stuck = [s for s in possible.symbols if not any(c[s] > 1 for c in choices)]
+    if not choices or stuck:
+        raise ValueError(
+            f"sizes: found none{f' with {stuck[0]} > 1' if stuck and choices else ''} that make "
+            f"all of {sorted(possible.shapes, key=str)} positive and every inverse exist"
+        )
+    return choices
+
+
+def larger_sizes(*expressions):
+    """Return choices of unequal sizes of four and more, at which symbols would be too many.
+
+    One choice; two where dimensions stand as numbers, whose factors such as n - 5 may vanish.
+    """
+    possible = _Possible(expressions)
+    if not possible.symbols:
+        return []
+    cycles = [(5, 4, 6), (4, 6, 5), (6, 5, 4), (4, 5, 6), (5, 6, 4)]
+    choices = possible.among(cycles)[:1]
+    if any(_has_dimension(x) for x in ex.walk(*expressions)) and not possible.divisors:
+        choices += possible.among([(11, 13, 7), (13, 7, 11)])[:1]
+    return choices
+
+
+def _has_dimension(x):
+    return (
+        isinstance(x, sp.Expr)
+        and not ex.is_matrix(x)
+        and any(
+            isinstance(a, sp.Symbol) and a.is_integer and not isinstance(a, sp.Dummy)
+            for a in x.args
+        )
+    )
+
+
+class _Possible:
+    """The dimensions of expressions, and at which sizes all they contain exists."""
+
+    def __init__(self, expressions):
+        nodes = list(ex.walk(*expressions))
+        self.shapes = {n for x in nodes if ex.is_matrix(x) for n in x.shape}
+        symbols = {s for n in self.shapes for s in sp.sympify(n).free_symbols}
+        self.symbols = sorted(symbols, key=str)
+        self.divisors = [d for x in nodes for d in _divisors(x)]
+
+    def among(self, cycles):
+        """Return the choices that these cycles give, each once, where they are possible."""
+        choices = []
+        for cycle in cycles:
+            choice = dict(zip(self.symbols, itertools.cycle(cycle), strict=False))
+            if choice not in choices and self._exists(choice):
+                choices.append(choice)
+        return choices
+
+    def _exists(self, choice):
+        if any(sp.sympify(n).subs(choice) <= 0 for n in self.shapes):
+            return False
+        numbers = Numbers(choice)
+        return all(abs(numbers.of(d)) > STEP for d in self.divisors)
+
+
+def _divisors(x):
+    """Yield the numbers by which a node divides: a determinant, or the base of 1/s."""
+    if isinstance(x, sp.Inverse):
+        yield ex.det(x.arg)
+    elif isinstance(x, sp.Pow) and x.exp.is_negative and not x.has(sp.Dummy):
+        yield x.base
