@@ -24,15 +24,14 @@ def size_choices(*expressions):
     for run in itertools.takewhile(lambda r: r < count, (3**i for i in itertools.count(1))):
         cycles.append((1,) * run + (2,) * run + (3,) * run)
     choices = possible.among(cycles)
-    seen = {pair for choice in choices for pair in choice.items()}
-    wanted = [(s, size) for s in possible.symbols for size in (2, 3)]
-    if any(pair not in seen for pair in wanted):
-        more = itertools.islice(itertools.product((2, 3, 1), repeat=count), 3**6)
-        for choice in possible.among(more):
-            if any(pair in wanted and pair not in seen for pair in choice.items()):
+    stuck = possible.always_one(choices)
+    if stuck:
+        # Unequal sizes first.
+        more = list(itertools.islice(itertools.product((3, 2, 1), repeat=count), 3**6))
+        for choice in possible.among(sorted(more, key=lambda sizes: -len(set(sizes)))):
+            if any(choice[s] > 1 for s in stuck):
                 choices.append(choice)
-                seen |= set(choice.items())
-    stuck = [s for s in possible.symbols if not any(c[s] > 1 for c in choices)]
+                stuck = possible.always_one(choices)
     if not choices or stuck:
         raise ValueError(
             f"sizes: found none{f' with {stuck[0]} > 1' if stuck and choices else ''} that make "
@@ -68,7 +67,7 @@ def _has_dimension(x):
 
 
 class _Possible:
-    """The dimensions of expressions, and at which sizes all they contain exists."""
+    """The dimensions of expressions, and the sizes at which all that they contain exists."""
 
     def __init__(self, expressions):
         nodes = list(ex.walk(*expressions))
@@ -76,6 +75,10 @@ class _Possible:
         symbols = {s for n in self.shapes for s in sp.sympify(n).free_symbols}
         self.symbols = sorted(symbols, key=str)
         self.divisors = [d for x in nodes for d in _divisors(x)]
+
+    def always_one(self, choices):
+        """Return the dimensions that are 1 in every choice."""
+        return [s for s in self.symbols if all(choice[s] == 1 for choice in choices)]
 
     def among(self, cycles):
         """Return the choices that these cycles give, each once, where they are possible."""
