@@ -1,5 +1,6 @@
 """Every page of the built site in headless Chromium, with no other host in reach."""
 
+import re
 import shutil
 import threading
 from functools import partial
@@ -208,6 +209,28 @@ def test_dark_theme_can_be_chosen(visit, site):
     page.wait_for_function("document.documentElement.dataset.mode !== 'auto'")
     set_theme(page, "light")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+
+
+@built
+@pytest.mark.browser
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_card_of_rules_prints_on_one_sheet(visit, site, paper):
+    page = visit(f"{site}chapters/91-rules-card.html")
+    assert page.locator("article table tr").count() == 13
+    sheets = re.findall(rb"/Type\s*/Page[^s]", page.pdf(format=paper))
+    assert len(sheets) == 1
+
+
+@built
+@pytest.mark.browser
+def test_a_mark_leads_to_the_ledger_and_back(visit, site):
+    page = visit(f"{site}chapters/11-differentials.html")
+    page.locator("p.proved a").first.click()
+    page.wait_for_url("**/ledger.html#ledger-eq-*")
+    entry = page.locator(".ledger-entry:target")
+    assert "Checked by" in entry.inner_text()
+    entry.locator("a").first.click()
+    page.wait_for_url("**/11-differentials.html#equation-eq-*")
 
 
 @built

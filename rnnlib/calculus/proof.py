@@ -49,7 +49,7 @@ class Proof:
     def __str__(self):
         if not self:
             return f"{'not decided' if self.method == 'undecided' else 'refuted'}: {self.reason}"
-        text = f"proved {_HOW[self.method]}"
+        text = _HOW[self.method]
         sizes = "; ".join(sizes_text(s) for s in self.sizes if s)
         text += f", at {sizes}" if sizes else ""
         return text + (f", and in numbers at {sizes_text(self.larger)}" if self.larger else "")
@@ -58,9 +58,9 @@ class Proof:
 
 
 _HOW = {
-    "exact": "exactly, entry by entry",
-    "induction": "for every number of steps by induction, the step exactly, entry by entry",
-    "50 digits": "at random rational points, 50 digits, entry by entry",
+    "exact": "proved exactly, entry by entry",
+    "induction": "proved for every number of steps by induction, the step exactly, entry by entry",
+    "50 digits": "holds to 50 digits at random rational points, which is no proof",
 }
 
 
@@ -82,7 +82,8 @@ def prove_derivation(derivation):
     gradients = derivation.gradients
     lines = [(ex.d(derivation.expression),), *(s.terms for s in derivation.steps)]
     lines.append(tuple(pair(g, ex.d(x)) for x, g in gradients.items() if not ex.is_zero(g)))
-    names = [f"line {i} ({s.rule}) is wrong" for i, s in enumerate(derivation.steps)]
+    rules = (s.rule.replace("{", "").replace("}", "") for s in derivation.steps)
+    names = [f"line {i} ({rule}) is wrong" for i, rule in enumerate(rules)]
     names.append("the gradient is wrong")
     statements = list(zip(names, lines[:-1], lines[1:], strict=True))
     context = [*sum(lines, ()), *gradients, *gradients.values()]

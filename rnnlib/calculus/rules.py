@@ -90,7 +90,7 @@ def _from_weight(rule, a, weight, forward=None):
 
 def _total(x, *_):
     (a,) = x.args
-    return _from_weight("sum of all entries", a, nodes.Ones(*a.shape), ex.total)
+    return _from_weight("sum of entries", a, nodes.Ones(*a.shape), ex.total)
 
 
 def _trace(x, *_):
@@ -135,7 +135,9 @@ def _scalar_function(x, depends, _):
             inside = sp.Dummy(real=True)
             outer = derivative(x.func(*x.args[:i], inside, *x.args[i + 1 :]), inside)
             parts.append(_times(outer.subs(inside, argument), argument))
-    return Opened("product rule" if x.is_Mul else "function of a number", parts)
+    if x.is_Mul:
+        return Opened("product rule" if len(parts) > 1 else "constant factor", parts)
+    return Opened("function of a number", parts)
 
 
 def _times(number, argument):
@@ -151,6 +153,8 @@ def _sum(x, depends, _):
 
 def _product(x, depends, _):
     scale, factors = x.as_coeff_matrices()
+    if len(factors) == 1 and not depends(scale):
+        return Opened("constant factor", [_between(scale, [], factors[0], [])])
     parts = []
     if depends(scale):
         rest = ex.mul(*factors)
