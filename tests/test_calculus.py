@@ -347,7 +347,7 @@ def test_a_wrong_line_or_gradient_is_refuted():
 
 def test_a_proof_says_how_and_at_which_sizes():
     assert str(gradient(inner(A, B), A).verify()) == (
-        "proved exactly, entry by entry, at m=1, n=1; m=2, n=3; m=3, n=1; m=1, n=2, "
+        "proved exactly, entry by entry, at m=1, n=1; m=2, n=3; m=3, n=1; m=1, n=2; m=2, n=2, "
         "and in numbers at m=5, n=4"
     )
     angle = W * x + b
@@ -440,7 +440,7 @@ def test_what_is_true_at_small_sizes_alone_is_refuted():
         entries = Entries({n: size})
         assert sp.expand(entries.full(entries.of(e_4(S)))) == 0
     proof = equation(trace(S * R) + e_4(S), trace(S * R)).verify()
-    assert str(proof) == "refuted: side 2 differs at n=5"
+    assert str(proof) == "refuted: side 2 differs at n=4"
     assert not equation(d(trace(S * R) + e_4(S)), d(trace(S * R))).verify()
     forged = gradient(trace(S * R), S)
     assert not dataclasses.replace(forged, expression=forged.expression + e_4(S)).verify()
@@ -557,6 +557,19 @@ def test_latex_is_the_same_in_every_process():
         print(equation(d(S * W), d(S) * W + S * d(W)).latex())
     """
     assert fresh(code, PYTHONHASHSEED="1") == fresh(code, PYTHONHASHSEED="2")
+
+
+def test_a_sum_of_products_keeps_its_parentheses():
+    energy = as_scalar(y.T * v + b.T * v)
+    whole = r"\left(y^{\top}\, v + b^{\top}\, v\right)"
+    for expression in (-energy, a - energy, relu(1 - energy), sigmoid(-energy), (1 - energy) * v):
+        assert whole in latex(expression), latex(expression)
+
+
+def test_a_name_within_a_name_is_written_once():
+    inside = let("a", S * v)
+    text = gradient(norm2(let("h_a", tanh(inside))), S).latex()
+    assert r"\text{elementwise function, $h_{a}$}" in text
 
 
 def test_the_trace_style_writes_traces():

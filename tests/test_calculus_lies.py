@@ -6,6 +6,7 @@ import sympy as sp
 
 from rnnlib.calculus import (
     check,
+    cos,
     d,
     det,
     diag,
@@ -13,6 +14,7 @@ from rnnlib.calculus import (
     elementwise,
     equation,
     exp,
+    eye,
     gradient,
     hadamard,
     inner,
@@ -26,6 +28,7 @@ from rnnlib.calculus import (
     relu,
     scalar,
     sigmoid,
+    sin,
     softmax,
     square,
     tanh,
@@ -40,7 +43,8 @@ W, A, B = matrix("W", n, m), matrix("A", n, m), matrix("B", n, m)
 S, R, X = matrix("S", n, n), matrix("R", n, n), matrix("X", n, n)
 Q, T = matrix("Q", q, p), matrix("T", q, q)
 v, y, x = vector("v", n), vector("y", n), vector("x", m)
-a, c = scalar("a"), scalar("c")
+a, c, k_ = scalar("a"), scalar("c"), vector("k", n)
+x_ = vector("q", n)
 G, H = inverse(W * W.T), inverse(Q * Q.T)
 kinks = [scalar(f"a{i}") for i in range(14)]
 
@@ -75,6 +79,15 @@ LIES = {
     "named like changes": (d(matrix("A2", 2, 2)), matrix("d(A2)", 2, 2)),
     "named like a side": (relu(a), sp.Symbol("side 0", real=True) * a),
     "four eigenvalues": (trace(S) + e_4(S), trace(S)),
+    "steps of sums of kinks": (
+        elementwise(Step, relu(a) + relu(c)) + elementwise(Step, -relu(a) - relu(c)),
+        1,
+    ),
+    "equal sizes only": (det(A * A.T) * det(A.T * A) * norm2(S - S.T), 0),
+    "a dimension as a trace": (sp.Mul(*(trace(eye(n)) - size for size in (1, 2, 3, 5))) * a, 0),
+    "root of a square with sines": (sp.sqrt(1 - sp.sin(21 * a) ** 2), sp.cos(21 * a)),
+    "saturated square": (square(tanh(100000 * v)), ones(n)),
+    "a bell too narrow to meet": (sp.sin(a) ** 2 + sp.cos(a) ** 2 + sp.exp(-(10**9) * a**2), 1),
 }
 
 
@@ -100,6 +113,14 @@ CLAIMS = {
     "sign of relu": (2 * elementwise(Step, v) - 1, inner(v, elementwise(sp.sign, relu(v))), v),
     "kinks": (0, sp.Mul(*map(relu, kinks)), kinks[0]),
     "named like a value": (1 - tanh(scalar("value 0")) ** 2, tanh(a + c), a),
+    "equal sizes only": (A + (n - 1) * det(A * A.T) * det(A.T * A) * A, norm2(A) / 2, A),
+    "root of a square": (
+        of_entries(lambda z: 2 * z - 80),
+        total(of_entries(lambda z: sp.sqrt(sp.expand(((z - 20) * (z - 60)) ** 2)))), v),
+    "steep": (0 * v, total(tanh(100000 * v)), v),
+    "steps of sums of kinks": (
+        ones(n) - elementwise(Step, -(S * relu(y) + R * relu(k_))),
+        inner(v, elementwise(Step, S * relu(y) + R * relu(k_))), v),
 }  # fmt: skip
 
 
@@ -128,6 +149,26 @@ def test_right_gradients_pass(truth):
     derivation = gradient(expression, variable)
     assert derivation.verify(), str(derivation.verify())
     assert check(derivation.value, expression, variable)
+
+
+TRUE = {
+    "a zero with a factor": (
+        hadamard(y, sin(v + x_) - hadamard(sin(v), cos(x_)) - hadamard(cos(v), sin(x_))), 0 * v),
+    "another": (a * (sp.sin(c) ** 2 + sp.cos(c) ** 2 - 1), 0),
+    "powers of a root": (sp.sqrt(norm2(v)) ** 3 / norm2(v), sp.sqrt(norm2(v))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sides", TRUE.values(), ids=TRUE)
+def test_true_statements_pass(sides):
+    assert equation(*sides).verify()
+
+
+def test_a_kink_in_a_denominator_is_no_reason_to_stop():
+    for name in "vxuws":
+        one = scalar(name)
+        assert gradient(1 / relu(one), one).verify()
+    assert not equation(relu(a) / (relu(a) + relu(c)), Step(a)).verify()
 
 
 def test_what_cannot_be_decided_is_called_so():

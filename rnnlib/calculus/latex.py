@@ -59,7 +59,7 @@ class BookPrinter(LatexPrinter):
             norm, _ = self._print(base).rsplit("^", 1)
             power = self._print(2 * exponent)
             return norm if power == "1" else f"{norm}^{{{power}}}"
-        if isinstance(base, ex.NamedScalar) and "^" in self._print(base) and exponent.is_positive:
+        if isinstance(base, ex.NamedScalar) and "^" in self._print(base) and exponent.is_Integer:
             return f"{_braced(self._print(base))}^{{{self._print(exponent)}}}"
         return super()._print_Pow(expr)
 
@@ -68,10 +68,9 @@ class BookPrinter(LatexPrinter):
 
     def _print_Mul(self, expr):
         # A product of matrices keeps to itself beside other scalars.
-        if len([f for f in expr.args if not f.is_number]) > 1:
-            expr = expr.xreplace(
-                {f: _Text(_braced(self._print(f))) for f in expr.args if _is_product(f)}
-            )
+        several = len([f for f in expr.args if not f.is_number]) > 1
+        braced = [f for f in expr.args if _is_sum(f) or (several and _is_product(f))]
+        expr = expr.xreplace({f: _Text(_braced(self._print(f))) for f in braced})
         return super()._print_Mul(expr)
 
 
@@ -236,6 +235,10 @@ def _function_name(name):
         return _FUNCTIONS[name]
     known = ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh")
     return rf"\{name}" if name in known else rf"\operatorname{{{name.replace('_', '')}}}"
+
+
+def _is_sum(x):
+    return isinstance(x, ex.AsScalar) and isinstance(x.args[0], MatAdd)
 
 
 def _is_product(x):

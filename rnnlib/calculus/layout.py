@@ -1,5 +1,7 @@
 """A derivation as an aligned block of LaTeX that fits the book's column."""
 
+import re
+
 from rnnlib.calculus import expressions as ex
 from rnnlib.calculus.latex import latex, signed_sum, width
 
@@ -58,8 +60,7 @@ def broken(terms, limit):
 
 
 def _rule(text, names):
-    for name, written in names.items():
-        text = text.replace(f"{{{name}}}", f"${written}$")
+    text = re.sub(r"\{([^}]*)\}", lambda found: f"${names[found[1]]}$", text)
     return rf"\small\text{{{text}}}"
 
 

@@ -16,7 +16,7 @@ def decide(value, meanings, sides=()):
     numerator = fractions.numerator(value)
     if numerator == 0 or fractions.with_sides(numerator, sides) == 0:
         return True
-    plain = all(g.is_Symbol or _is_inverse(g) for g in fractions.place)
+    plain = not fractions.roots and all(g.is_Symbol or _is_inverse(g) for g in fractions.place)
     return False if plain and not sides else None
 
 
@@ -28,7 +28,7 @@ class _Fractions:
     """
 
     def __init__(self, value, meanings):
-        self.meanings, self.rationals = dict(meanings), set()
+        self.meanings, self.rationals, self.roots = dict(meanings), set(), {}
         generators = self._generators(value)
         self.inverses = [g for g in generators if _is_inverse(g)]
         numbers = sp.ZZ if all(r.is_Integer for r in self.rationals) else sp.QQ
@@ -53,6 +53,10 @@ class _Fractions:
                 waiting.append(self.meanings[x])
             elif x.is_Add or x.is_Mul:
                 waiting += x.args
+            elif x.is_Pow and x.exp.is_Rational and not x.exp.is_Integer:
+                root = self.roots.setdefault((x.base, x.exp.q), sp.Dummy("root"))
+                self.meanings[x] = root**x.exp.p
+                waiting.append(self.meanings[x])
             elif x.is_Pow and x.exp.is_Integer:
                 waiting.append(x.base)
                 if x.exp < 0:

@@ -117,7 +117,10 @@ def prove_statements(statements, context, variables):
     return Proof(worst, tuple(sizes), _UNDECIDED * (worst == "undecided"), larger=tried)
 
 
-_UNDECIDED = "it holds where it was tried, but its functions jump or branch elsewhere"
+_UNDECIDED = (
+    "it holds where it was tried, but that says too little: its functions jump or branch "
+    "elsewhere, or have no usable value at most points"
+)
 
 
 def _close_in_numbers(choice, variables, before, after):

@@ -6,10 +6,11 @@ import sympy as sp
 
 from rnnlib.calculus import expressions as ex
 from rnnlib.calculus.explicit import STEP, Numbers
+from rnnlib.calculus.meaning import leaves
 
 
 def size_choices(*expressions):
-    """Return several choices of sizes: all 1, and unequal ones that put a 1 in turn everywhere.
+    """Return several choices of sizes: all 1, all 2, and unequal ones with a 1 in turn everywhere.
 
     Unequal sizes tell a matrix from its transpose; sizes of 1 find products that fit by luck.
     Any two dimensions differ in some choice.  Choices at which something is divided by 0, or a
@@ -20,7 +21,7 @@ def size_choices(*expressions):
     """
     possible = _Possible(expressions)
     count = len(possible.symbols)
-    cycles = [(1,), (2, 3, 1), (3, 1, 2), (1, 2, 3)]
+    cycles = [(1,), (2, 3, 1), (3, 1, 2), (1, 2, 3), (2,)]
     for run in itertools.takewhile(lambda r: r < count, (3**i for i in itertools.count(1))):
         cycles.append((1,) * run + (2,) * run + (3,) * run)
     choices = possible.among(cycles)
@@ -41,21 +42,24 @@ def size_choices(*expressions):
 
 
 def larger_sizes(*expressions):
-    """Return choices of unequal sizes of four and more, at which symbols would be too many.
+    """Return choices of sizes of four and more, at which symbols would be too many.
 
-    One choice; two where dimensions stand as numbers, whose factors such as n - 5 may vanish.
+    One of equal and one of unequal sizes; one more where dimensions stand as numbers, whose
+    factors such as n - 5 may vanish.
     """
     possible = _Possible(expressions)
     if not possible.symbols:
         return []
     cycles = [(5, 4, 6), (4, 6, 5), (6, 5, 4), (4, 5, 6), (5, 6, 4)]
-    choices = possible.among(cycles)[:1]
+    choices = [*possible.among([(4,)]), *possible.among(cycles)[:1]]
     if any(_has_dimension(x) for x in ex.walk(*expressions)) and not possible.divisors:
         choices += possible.among([(11, 13, 7), (13, 7, 11)])[:1]
     return choices
 
 
 def _has_dimension(x):
+    if isinstance(x, (sp.Trace, ex.Total, ex.Inner)) and not leaves(x):
+        return True  # such as tr(I), which is a dimension
     return (
         isinstance(x, sp.Expr)
         and not ex.is_matrix(x)
@@ -92,8 +96,9 @@ class _Possible:
     def _exists(self, choice):
         if any(sp.sympify(n).subs(choice) <= 0 for n in self.shapes):
             return False
-        numbers = Numbers(choice)
-        return all(abs(numbers.of(d)) > STEP for d in self.divisors)
+        # Several seeds: a divisor such as relu(x) is 0 at half of all points.
+        tries = [Numbers(choice, seed=seed) for seed in range(12)]
+        return all(any(abs(t.of(d)) > STEP for t in tries) for d in self.divisors)
 
 
 def _divisors(x):

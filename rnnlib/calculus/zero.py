@@ -8,15 +8,17 @@ from rnnlib.calculus.explicit import DIGITS
 from rnnlib.calculus.functions import Relu, Sigmoid, Step
 from rnnlib.calculus.polynomials import decide
 
-# Points where no exact method decides: three of ordinary size, three far out (all entries positive,
-# all negative, both), where a kink or a branch such as sqrt(u²) = -u may lie.
+# Points where no exact method decides: three of ordinary size, others further out (all entries
+# positive, all negative, both), where a kink or a branch such as sqrt(u²) = -u may lie.
 POINTS = [(0, 1, (-1, 1)), (1, 1, (-1, 1)), (2, 1, (-1, 1))]
 FAR = 150
-POINTS += [(3, FAR, (1,)), (4, FAR, (-1,)), (5, FAR, (-1, 1))]
+POINTS += [(3, FAR, (1,)), (4, FAR, (-1,)), (5, FAR, (-1, 1)), (6, 10, (1,)), (7, 10, (-1,))]
+POINTS += [(8, 35, (1,)), (9, 35, (-1,))]
 # With kinks, a point also says on which side of each of them it lies: all 64 ways for six of them.
 KINKS = 6
 # A number that vanishes to 80 digits is computed once more: tanh(200) is not 1.
 MANY_DIGITS = 1000
+SATURATING, LARGEST = (sp.exp, sp.tanh, sp.sinh, sp.cosh, Sigmoid), 1000
 LONGEST = 80
 # What random points can judge: functions that are analytic on both sides of a kink.
 JUDGED = (
@@ -41,14 +43,14 @@ def zero(difference, entries):
     if verdict is False:
         return None
     full = entries.full(difference)
-    sided, sides = _without_kinks(full)
-    if sides and decide(sided, {}, sides) is True:
-        return "exact"
     if decide(_in_exponentials(full), {}) is True:
         return "exact"
     tried = [_vanishes(full, *where) for where in POINTS]
     if False in tried:
         return None
+    sided, sides = _without_kinks(full)
+    if sides and None not in sides and decide(sided, {}, sides) is True:
+        return "exact"
     if tried.count(True) < 2 or not _judged(full) or not _on_all_sides(sided, sides):
         return "undecided"
     return "exact" if _simplifies_to_zero(difference, full) else "50 digits"
@@ -56,7 +58,12 @@ def zero(difference, entries):
 
 def _judged(x):
     jumps = (sp.Piecewise, sp.Max, sp.Min)
-    return not x.has(*jumps) and all(isinstance(f, JUDGED) for f in x.atoms(sp.Function))
+    roots = (p for p in x.atoms(sp.Pow) if not p.exp.is_integer)
+    return (
+        not x.has(*jumps)
+        and all(isinstance(f, JUDGED) for f in x.atoms(sp.Function))
+        and not any(p.has(sp.sin, sp.cos) for p in roots)
+    )
 
 
 def _in_exponentials(x):
@@ -118,6 +125,8 @@ def _without_kinks(difference):
         core = sp.expand(u).primitive()[1]
         inner = [f for f in sp.Mul.make_args(core) if f in sides.values()]
         core = core / sp.Mul(*inner)
+        if core.free_symbols & set(sides.values()):
+            raise _Nested
         negative = core.could_extract_minus_sign()
         s = sides.setdefault(-core if negative else core, sp.Dummy(f"side {len(sides)}"))
         return sp.Mul(*inner), 1 - s if negative else s
@@ -132,8 +141,17 @@ def _without_kinks(difference):
 
     meaning = {Relu: lambda u: u * step(u), Step: step, sp.sign: sign}
     meaning[sp.Abs] = lambda u: u * sign(u) if u.is_extended_real else sp.Abs(u, evaluate=False)
-    replaced = difference.replace(lambda x: x.func in meaning, lambda x: meaning[x.func](x.args[0]))
+    try:
+        replaced = difference.replace(
+            lambda x: x.func in meaning, lambda x: meaning[x.func](x.args[0])
+        )
+    except _Nested:
+        return sp.S.One, [None] * (KINKS + 1)
     return replaced, sorted(sides.values(), key=str)
+
+
+class _Nested(Exception):
+    """A kink in a sum that holds other kinks: it may be 0 on a whole region, on neither side."""
 
 
 def _on_all_sides(sided, sides):
@@ -184,7 +202,7 @@ def _vanishes_in(difference, at, digits, right):
     number = evaluate(difference, values, digits)
     if not number.is_finite or number.as_real_imag()[1] != 0:
         return None
-    size = max(abs(values[t]) for t in sp.Add.make_args(difference))
+    size = _magnitude(difference, values)
     if abs(number) <= size * sp.Float(10) ** -right:
         return True
     # What a subtraction such as 1 - tanh(3000) leaves is no number to go by.
@@ -192,9 +210,24 @@ def _vanishes_in(difference, at, digits, right):
     return None if lost else False
 
 
+def _magnitude(x, values):
+    """Return how large a number could be without the cancellation in its sums."""
+    if x.is_Add:
+        return sum(_magnitude(t, values) for t in x.args)
+    if x.is_Mul:
+        return sp.Mul(*(_magnitude(f, values) for f in x.args))
+    return abs(values[x])
+
+
 def evaluate(x, values, digits=DIGITS):
-    """Return the number that x is at these values of its symbols, each part computed once."""
+    """Return the number that x is at these values of its symbols, each part computed once.
+
+    Raises ValueError where a function saturates: no number of digits tells tanh(10000) from 1.
+    """
     if x not in values:
-        whole = x.func(*(evaluate(a, values, digits) for a in x.args)) if x.args else x
+        arguments = [evaluate(a, values, digits) for a in x.args]
+        if isinstance(x, SATURATING) and abs(arguments[0]) > LARGEST:
+            raise ValueError(f"{x.func} of {arguments[0]} has too many digits")
+        whole = x.func(*arguments) if x.args else x
         values[x] = whole if whole.is_Integer else sp.N(whole, digits)
     return values[x]
