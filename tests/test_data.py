@@ -303,8 +303,10 @@ def python():
     with contextlib.ExitStack() as stack:
 
         def start(code, file, folder):
+            # Whoever runs the tests in the background may have told them to ignore interrupts.
             head = (
-                "import pathlib\nfrom rnnlib import data\nfrom rnnlib.data import DataFile, Url, "
+                "import pathlib, signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+                "from rnnlib import data\nfrom rnnlib.data import DataFile, Url, "
                 f"NpmPackage\nfile = {file!r}\nfolder = pathlib.Path({str(folder)!r})\n"
             )
             process = subprocess.Popen(
