@@ -249,3 +249,11 @@ def test_a_transpose_inside_the_claim_is_named():
     verdict = check(claim(W), loss, W)
     assert not verdict
     assert str(verdict) == "A transpose is wrong: look again at W_hh."
+
+
+def test_a_name_and_what_it_stands_for_are_the_same_in_a_claim():
+    pre = let("pre", W * x + b)
+    loss = inner(v, tanh(pre))
+    for a in (pre, W * x + b):
+        assert check(hadamard(v, 1 - hadamard(tanh(a), tanh(a))), loss, pre)
+        assert not check(hadamard(v, 1 - tanh(a)), loss, pre)
