@@ -36,6 +36,7 @@ from rnnlib.calculus import (
     tanh,
     total,
     trace,
+    unroll,
     vector,
 )
 from rnnlib.calculus.functions import Sigmoid
@@ -52,12 +53,12 @@ p = let("p", exp(v) / total(exp(v)))
 
 def rnn(steps):
     """The loss of an unrolled network that uses the same weights at every step."""
-    state, terms = vector("h_0", n), []
-    for t in range(1, steps + 1):
-        pre = W * vector(f"x_{t}", m) + b + S * state
-        state = let(f"h_{t}", tanh(pre))
-        terms.append(inner(vector(f"delta_{t}", n), state))
-    return sum(terms)
+
+    def step(state, t):
+        return let(f"h_{t}", tanh(W * vector(f"x_{t}", m) + b + S * state))
+
+    states = unroll(step, steps, vector("h_0", n))
+    return sum(inner(vector(f"delta_{t}", n), h) for t, h in enumerate(states[1:], 1))
 
 
 def torch_rnn(W, S, b, h_0, **others):

@@ -62,15 +62,13 @@ def read_records(folder, docname):
 
 
 def ledger(env):
-    if not hasattr(env, "ledger_records"):
-        env.ledger_records = {}
-    return env.ledger_records
+    """The records of each page."""
+    return vars(env).setdefault("ledger_records", {})
 
 
 def trusted(env):
-    if not hasattr(env, "ledger_trusted"):
-        env.ledger_trusted = {}
-    return env.ledger_trusted
+    """What each page says that is taken on trust."""
+    return vars(env).setdefault("ledger_trusted", {})
 
 
 def forget_page(app, env, docname):
