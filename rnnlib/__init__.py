@@ -10,6 +10,11 @@ __version__ = "0.1.0"
 
 _HOME = {
     "RNN": "layers",
+    "LSTM": "layers",
+    "GRU": "layers",
+    "RNNCell": "layers",
+    "LSTMCell": "layers",
+    "GRUCell": "layers",
     "Linear": "layers",
     "softmax": "losses",
     "log_softmax": "losses",
@@ -19,8 +24,20 @@ _HOME = {
     "gaussian_nll": "losses",
     "SGD": "optim",
     "Adagrad": "optim",
+    "RMSprop": "optim",
+    "Adam": "optim",
+    "AdamW": "optim",
     "clip_grad_norm_": "optim",
     "clip_grad_value_": "optim",
+    "StepLR": "schedules",
+    "ExponentialLR": "schedules",
+    "CosineAnnealingLR": "schedules",
+    "LambdaLR": "schedules",
+    "LinearLR": "schedules",
+    "ReduceLROnPlateau": "schedules",
+    "save_file": "saving",
+    "load_file": "saving",
+    "load_metadata": "saving",
     "Vocabulary": "text",
 }
 _MODULES = (
@@ -33,6 +50,8 @@ _MODULES = (
     "notebook",
     "optim",
     "plots",
+    "saving",
+    "schedules",
     "text",
 )
 

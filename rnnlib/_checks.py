@@ -1,5 +1,6 @@
 """Errors that name the argument, what was expected and what came."""
 
+import math
 import numbers
 
 import numpy as np
@@ -12,6 +13,40 @@ def positive_int(name, value):
     if value < 1:
         raise ValueError(f"{name}: expected at least 1, got {value}")
     return int(value)
+
+
+def number(name, value, expected, good):
+    """Return ``value`` as a float, or raise ValueError unless it is a number and ``good``."""
+    if isinstance(value, numbers.Real) and good(value):
+        return float(value)
+    raise ValueError(f"{name}: expected {expected}, got {value!r}")
+
+
+def positive(name, value):
+    """Return ``value`` as a float, or raise ValueError unless it is finite and > 0."""
+    return number(name, value, "a finite number > 0", lambda v: 0 < v < math.inf)
+
+
+def not_negative(name, value):
+    """Return ``value`` as a float, or raise ValueError unless it is finite and >= 0."""
+    return number(name, value, "a finite number >= 0", lambda v: 0 <= v < math.inf)
+
+
+def fraction(name, value):
+    """Return ``value`` as a float, or raise ValueError unless it lies in [0, 1)."""
+    return number(name, value, "a number in [0, 1)", lambda v: 0 <= v < 1)
+
+
+def count(name, value):
+    """Return ``value`` as an int, or raise ValueError unless it is an integer >= 0."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 0:
+        return int(value)
+    raise ValueError(f"{name}: expected an integer >= 0, got {value!r}")
+
+
+def plain(value):
+    """Return Python's own numbers for an array, which is what a file gives for every number."""
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def one_of(name, value, allowed):
@@ -27,6 +62,21 @@ def real_array(name, value, dtype=None):
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected an array of real numbers, got dtype {array.dtype}")
     return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def in_place(name, array):
+    """Raise TypeError unless ``array`` is a NumPy array of floats that can be written."""
+    if not isinstance(array, np.ndarray):
+        came = type(array).__name__
+    elif array.dtype.kind != "f":
+        came = f"dtype {array.dtype}"
+    elif not array.flags.writeable:
+        came = "a read-only array"
+    else:
+        return
+    raise TypeError(
+        f"{name}: expected a writeable NumPy array of floating-point numbers, got {came}"
+    )
 
 
 def shape(name, array, expected, meaning=""):

@@ -170,27 +170,36 @@ def check_backward(
 def check_layer(layer, x, state=None, *, rng=0, **tolerances):
     """Check every gradient of a layer of ``rnnlib.layers``: inputs, initial state, parameters.
 
-    layer: a float64 layer; its parameters are left as they were.
-    x: its input; state: its initial state, or None for a layer without one or a start at zero.
+    layer: a float64 layer without dropout (or in ``eval()``); its parameters are left as they were.
+    x: its input; state: its initial state, for an LSTM the pair (h_0, c_0), or None for a layer
+        without one or a start at zero.
     rng and tolerances: as in ``check_backward``.  Returns a ``Report``.
     """
-    inputs = {"x": x} if state is None else {"x": x, "h_0": state}
+    states = {} if state is None else dict(zip(("h_0", "c_0"), _as_tuple(state), strict=False))
     before = layer.state_dict()
 
     def forward(point):
         layer.load_state_dict({name: point[name] for name in layer.parameters})
-        return layer(*(point[name] for name in inputs))
+        hx = [point[name] for name in states]
+        return _flat(layer(point["x"], *([tuple(hx)] if len(hx) > 1 else hx)))
 
-    def backward(*cotangents):
-        gradients = _as_tuple(layer.backward(*cotangents))
-        # A recurrent layer returns d_h_0 also when it started at zero.
-        return {**dict(zip(inputs, gradients, strict=False)), **layer.grads}
+    def backward(d_output, *d_state):
+        gradients = _flat(
+            layer.backward(d_output, *([tuple(d_state)] if len(d_state) > 1 else d_state))
+        )
+        # A recurrent layer returns the gradient of its state also when it started at zero.
+        return {**dict(zip(("x", *states), gradients, strict=False)), **layer.grads}
 
     try:
-        arrays = {**inputs, **layer.parameters}
+        arrays = {"x": x, **states, **layer.parameters}
         return check_backward(forward, backward, arrays, rng=rng, **tolerances)
     finally:
         layer.load_state_dict(before)
+
+
+def _flat(outputs):
+    """(output, (h_n, c_n)) as (output, h_n, c_n)."""
+    return tuple(part for whole in _as_tuple(outputs) for part in _as_tuple(whole))
 
 
 def _as_tuple(outputs):

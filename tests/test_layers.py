@@ -291,7 +291,7 @@ def test_a_failed_forward_leaves_the_last_one_usable(used):
     layer, arguments = used()
     first = everything(layer, arguments)
     for wrong in (np.zeros((4, 3, 7)), np.zeros((4, 3, 7), complex), np.zeros(9)):
-        with pytest.raises((TypeError, ValueError), match=r"^x: expected"):
+        with pytest.raises((TypeError, ValueError), match=r"^input: expected"):
             layer(wrong)
     assert_same(first, everything(layer, arguments))
 
@@ -299,7 +299,7 @@ def test_a_failed_forward_leaves_the_last_one_usable(used):
 def test_a_failed_state_leaves_the_last_forward_usable():
     layer, arguments = used_rnn()
     first = everything(layer, arguments)
-    with pytest.raises(ValueError, match=r"^h_0: expected"):
+    with pytest.raises(ValueError, match=r"^hx: expected"):
         layer(np.zeros((9, 3, 2)), np.zeros((1, 3, 4)))
     assert_same(first, everything(layer, arguments))
 
@@ -430,19 +430,24 @@ def zeros(*shape):
 @pytest.mark.parametrize(
     ("options", "x", "h_0", "message"),
     [
-        ({}, zeros(4, 3, 5), None, r"x: .* \(4, 3, 2\) \(input_size last\), got \(4, 3, 5\)"),
-        ({}, zeros(4, 5), None, r"x: expected shape \(4, 2\) \(input_size last\), got \(4, 5\)"),
-        ({}, zeros(2), None, r"x: expected 2 axes .* or 3 .*, got \(2,\)"),
-        ({}, zeros(1, 4, 3, 2), None, r"x: expected 2 axes .* or 3 .*, got \(1, 4, 3, 2\)"),
-        ({}, zeros(0, 3, 2), None, "x: expected at least one time step, got none"),
-        ({}, zeros(0, 2), None, "x: expected at least one time step, got none"),
-        ({"batch_first": True}, zeros(3, 0, 2), None, "x: expected at least one time step"),
-        ({}, zeros(4, 3, 2), zeros(1, 3, 6), r"h_0: .* \(1, 3, 5\), got \(1, 3, 6\)"),
-        ({}, zeros(4, 3, 2), zeros(1, 4, 5), r"h_0: .* \(1, 3, 5\), got \(1, 4, 5\)"),
-        ({}, zeros(4, 3, 2), zeros(3, 5), r"h_0: .* \(1, 3, 5\), got \(3, 5\)"),
-        ({}, zeros(4, 3, 2), zeros(2, 3, 5), r"h_0: .* \(1, 3, 5\), got \(2, 3, 5\)"),
-        ({}, zeros(4, 2), zeros(1, 1, 5), r"h_0: .* \(1, 5\), got \(1, 1, 5\)"),
-        ({"batch_first": True}, zeros(3, 4, 2), zeros(1, 4, 5), r"h_0: .* \(1, 3, 5\), got"),
+        ({}, zeros(4, 3, 5), None, r"input: .* \(4, 3, 2\) \(input_size last\), got \(4, 3, 5\)"),
+        (
+            {},
+            zeros(4, 5),
+            None,
+            r"input: expected shape \(4, 2\) \(input_size last\), got \(4, 5\)",
+        ),
+        ({}, zeros(2), None, r"input: expected 2 axes .* or 3 .*, got \(2,\)"),
+        ({}, zeros(1, 4, 3, 2), None, r"input: expected 2 axes .* or 3 .*, got \(1, 4, 3, 2\)"),
+        ({}, zeros(0, 3, 2), None, "input: expected at least one time step, got none"),
+        ({}, zeros(0, 2), None, "input: expected at least one time step, got none"),
+        ({"batch_first": True}, zeros(3, 0, 2), None, "input: expected at least one time step"),
+        ({}, zeros(4, 3, 2), zeros(1, 3, 6), r"hx: .* \(1, 3, 5\) \(h_0\), got \(1, 3, 6\)"),
+        ({}, zeros(4, 3, 2), zeros(1, 4, 5), r"hx: .* \(1, 3, 5\) \(h_0\), got \(1, 4, 5\)"),
+        ({}, zeros(4, 3, 2), zeros(3, 5), r"hx: .* \(1, 3, 5\) \(h_0\), got \(3, 5\)"),
+        ({}, zeros(4, 3, 2), zeros(2, 3, 5), r"hx: .* \(1, 3, 5\) \(h_0\), got \(2, 3, 5\)"),
+        ({}, zeros(4, 2), zeros(1, 1, 5), r"hx: .* \(1, 5\) \(h_0\), got \(1, 1, 5\)"),
+        ({"batch_first": True}, zeros(3, 4, 2), zeros(1, 4, 5), r"hx: .* \(1, 3, 5\) \(h_0\), got"),
     ],
 )
 def test_shapes_of_the_forward_pass(options, x, h_0, message):
@@ -457,8 +462,8 @@ def test_shapes_of_the_forward_pass(options, x, h_0, message):
         (zeros(3, 4, 5), None, r"d_output: .* \(4, 3, 5\) .*, got \(3, 4, 5\)"),
         (zeros(1, 3, 5), None, r"d_output: .* \(4, 3, 5\) .*, got \(1, 3, 5\)"),
         (zeros(), None, r"d_output: .* \(4, 3, 5\) .*, got \(\)"),
-        (zeros(4, 3, 5), zeros(3, 5), r"d_state: .* \(1, 3, 5\), got \(3, 5\)"),
-        (zeros(4, 3, 5), zeros(1, 1, 5), r"d_state: .* \(1, 3, 5\), got \(1, 1, 5\)"),
+        (zeros(4, 3, 5), zeros(3, 5), r"d_state: .* \(1, 3, 5\) \(d_h_n\), got \(3, 5\)"),
+        (zeros(4, 3, 5), zeros(1, 1, 5), r"d_state: .* \(1, 3, 5\) \(d_h_n\), got \(1, 1, 5\)"),
     ],
 )
 def test_shapes_of_the_backward_pass(d_output, d_state, message):
@@ -477,7 +482,9 @@ def test_batch_first_backward_wants_batch_first():
 def test_shapes_of_linear():
     layer = Linear(3, 2)
     for x in (zeros(4, 2), zeros(2)):
-        with pytest.raises(ValueError, match=r"^x: expected shape .*3.* \(in_features last\), got"):
+        with pytest.raises(
+            ValueError, match=r"^input: expected shape .*3.* \(in_features last\), got"
+        ):
             layer(x)
     layer(zeros(4, 3))
     with pytest.raises(ValueError, match=r"^d_output: expected shape \(4, 2\), got \(4, 3\)"):
@@ -490,9 +497,9 @@ def test_arrays_that_hold_no_real_numbers(bad):
         return np.zeros(shape, bad)
 
     layer, (d_output, _) = used_rnn()
-    with pytest.raises(TypeError, match=r"^x: expected an array of real numbers, got dtype"):
+    with pytest.raises(TypeError, match=r"^input: expected an array of real numbers, got dtype"):
         layer(wrong(4, 3, 2))
-    with pytest.raises(TypeError, match=r"^h_0: expected an array of real numbers, got dtype"):
+    with pytest.raises(TypeError, match=r"^hx: expected an array of real numbers, got dtype"):
         layer(zeros(4, 3, 2), wrong(1, 3, 5))
     with pytest.raises(TypeError, match=r"^d_output: expected an array of real numbers"):
         layer.backward(wrong(4, 3, 5))

@@ -1,0 +1,14 @@
+"""Layers on NumPy with hand-written backward passes, in torch.nn's names and shapes.
+
+Which file does what, from the outside in: ``networks`` and ``one_step`` are the layers and cells a
+user makes; ``recurrent`` arranges depth, direction, dropout and lengths; ``sweep`` runs one
+direction of one layer over time; ``plain`` and ``columns`` run a block of steps, by the equations
+of ``rnnlib.cells`` and by a fast form of them.
+"""
+
+from rnnlib.layers.base import Layer
+from rnnlib.layers.linear import Linear
+from rnnlib.layers.networks import GRU, LSTM, RNN
+from rnnlib.layers.one_step import GRUCell, LSTMCell, RNNCell
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Layer", "Linear", "RNNCell"]
