@@ -198,7 +198,7 @@ def gru_reset_before_forward(a, h_prev, weight_hh, bias_hh=None):
 
     r, z = σ(…), n = tanh(a_n + W_hn (r∘h_prev) + b_hn),  h = (1 - z)∘n + z∘h_prev
 
-    Cho et al. write z where this has 1 - z; the sense and the packing r, z, n are torch's.
+    The sense of z and the packing r, z, n are torch's.
     Shapes and results as in ``gru_forward``.
     """
     H = h_prev.shape[-1]

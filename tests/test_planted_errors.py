@@ -112,6 +112,47 @@ SLIPS = {
         ("gaussian", "math.log(2 * math.pi)", "math.log(math.pi)"),
         ("gaussian", "xp.where(counted, array", "xp.where(~counted, array"),
     ],
+    "optim.py": [
+        (
+            "momentum",
+            "g = g + self.weight_decay * p\n        if self.momentum:\n            b = self",
+            "g = g - self.weight_decay * p\n        if self.momentum:\n            b = self",
+        ),
+        ("momentum", "if self.steps == 1:", "if False:"),
+        ("momentum", "b[...] = g", "b[...] = (1 - self.dampening) * g"),
+        ("momentum", "b += (1 - self.dampening) * g", "b += g"),
+        ("momentum", "b += (1 - self.dampening) * g", "b += (1 + self.dampening) * g"),
+        ("nesterov", "ahead = self.momentum * b", "ahead = 1 * b"),
+        ("nesterov", "ahead += g", "pass"),
+        ("nesterov", "g = ahead if self.nesterov else b", "g = b"),
+        ("momentum", "g = ahead if self.nesterov else b", "pass"),
+        ("momentum", "p -= self.lr * g\n", "p += self.lr * g\n"),
+        ("adagrad", "s += g * g", "s += g"),
+        ("adagrad", "s += g * g", "s[...] = g * g"),
+        ("adagrad", "np.sqrt(s) + self.eps", "np.sqrt(s + self.eps)"),
+        ("adagrad", "step /= root\n        p -= step", "step /= root\n        p += step"),
+        ("rmsprop", "_average_square(v, g, self.alpha)", "_average_square(v, g, 1 - self.alpha)"),
+        ("rmsprop", "_average_square(v, g, self.alpha)", "_average(v, g, self.alpha)"),
+        ("centered", "_average(m, g, self.alpha)", "_average_square(m, g, self.alpha)"),
+        ("centered", "np.subtract(v, root, out=root)", "np.add(v, root, out=root)"),
+        ("centered", "np.multiply(m, m, out=", "np.multiply(m, 1, out="),
+        ("rmsprop", "np.sqrt(root, out=root)\n        root += self.eps", "np.sqrt(root, out=root)"),
+        ("rmsprop", "np.divide(g, root, out=root)", "np.multiply(g, root, out=root)"),
+        ("centered", "b *= self.momentum\n            b += step", "b += step"),
+        ("centered", "step[...] = b", "pass"),
+        ("adam", "_average(m, g, beta1)", "_average(m, g, beta2)"),
+        ("adam", "_average_square(v, g, beta2)", "_average_square(v, g, beta1)"),
+        ("adam", "root /= (1 - beta2**self.steps) ** 0.5", "root /= 1 - beta2**self.steps"),
+        ("adam", "root /= (1 - beta2**self.steps) ** 0.5", "pass"),
+        ("adam", "(1 - beta1**self.steps)", "(1 - beta1)"),
+        ("adam", "g + self.weight_decay * p if", "g - self.weight_decay * p if"),
+        ("adam", "np.divide(m, root, out=root)", "np.divide(g, root, out=root)"),
+        ("adamw", "p *= 1 - self.lr * self.weight_decay", "p *= 1 - self.weight_decay"),
+        ("adamw", "p *= 1 - self.lr * self.weight_decay", "g = g + self.weight_decay * p"),
+        ("adam", "mean += (1 - keep) * new", "mean += new"),
+        ("adam", "part *= new", "pass"),
+        ("adam", "self.steps += 1", "self.steps = 1"),
+    ],
     "calculus/rules.py": [
         ("inner", "lambda c: ex.mul(c, b)", "lambda c: ex.mul(-1, c, b)"),
         ("inner", "lambda c: ex.mul(c, a)", "lambda c: c * b"),
@@ -266,6 +307,33 @@ def other_loss(name):
     return report and abs(ours - plain(z)) < 1e-12
 
 
+def optimizer(name):
+    """Take ten steps beside torch's optimizer."""
+    import torch
+
+    from rnnlib import optim
+
+    kind, options = {
+        "momentum": ("SGD", {"momentum": 0.8, "dampening": 0.3, "weight_decay": 0.2}),
+        "nesterov": ("SGD", {"momentum": 0.8, "nesterov": True}),
+        "adagrad": ("Adagrad", {"eps": 0.1}),
+        "rmsprop": ("RMSprop", {"alpha": 0.7, "eps": 0.1}),
+        "centered": ("RMSprop", {"alpha": 0.7, "momentum": 0.8, "centered": True}),
+        "adam": ("Adam", {"betas": (0.6, 0.7), "weight_decay": 0.2}),
+        "adamw": ("AdamW", {"weight_decay": 0.2}),
+    }[name]
+    rng = np.random.default_rng(5)
+    p = rng.standard_normal((3, 3))
+    q = torch.tensor(p)
+    ours = getattr(optim, kind)({"p": p}, lr=0.1, **options)
+    theirs = getattr(torch.optim, kind)([q], lr=0.1, **options)
+    for g in rng.standard_normal((10, 3, 3)):
+        q.grad = torch.tensor(g)
+        ours.step({"p": g})
+        theirs.step()
+    return np.abs(p - q.numpy()).max() < 1e-12
+
+
 def derivation(name):
     """Derive something that needs the rule ``name``, on square matrices alone, and verify it."""
     from rnnlib import calculus as c
@@ -314,6 +382,10 @@ ARRAY_CHECKS = {
     **{
         name: lambda name=name: other_loss(name)
         for name in ("weights", "binary", "squared", "gaussian")
+    },
+    **{
+        name: lambda name=name: optimizer(name)
+        for name in ("momentum", "nesterov", "adagrad", "rmsprop", "centered", "adam", "adamw")
     },
 }
 
