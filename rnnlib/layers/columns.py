@@ -6,6 +6,8 @@ The formulas are those of ``rnnlib.cells``; tests hold both equal.  What makes t
   (gates·H, N), and in it every gate is contiguous.
 - σ(a) = (1 + tanh(a/2)) / 2.  With the halves taken into copies of the weights, one tanh serves
   all gates.
+- The way back is linear in what comes in.  The factors, which the forward pass has fixed, are
+  computed for several steps at once; what is left in a step back are a few products.
 - Every result goes into memory that is kept from call to call.
 
 All cells share one plan: one product for all inputs of the block, the steps one after the other,
@@ -19,6 +21,8 @@ import numpy as np
 # So many columns (steps times batch) make the products of a block large enough; more would only
 # take more memory.
 COLUMNS = 8192
+# The factors of so many steps are computed together that they stay in the processor's cache.
+CACHE = 1 << 18  # bytes
 
 
 class Memory:
@@ -37,20 +41,21 @@ class Memory:
 
 
 class Columns:
-    """The plan.  A subclass writes one step forward and one step back.
+    """The plan.  A subclass writes one step forward, the factors of the way back, and a step back.
 
     order: which block of torch's packing each block of H rows is on the way forward.
     sigmoids: the blocks, in this order, whose nonlinearity is σ.
     slots: how many (H, N) arrays a step keeps.  The last one is the state before the step: the
         cell c in an LSTM, otherwise h.
-    back: how many (H, N) gradients a step back writes; of these, ``to_state`` are those of the
-        recurrent sum in torch's order, and ``to_input`` those of the input's share, rolled by
-        ``roll`` blocks from torch's order.
+    factors: how many (H, N) arrays of factors a step back takes.
+    back: how many (H, N) gradients it writes; of these, ``to_state`` are those of the recurrent
+        sum in torch's order, and ``to_input`` those of the input's share, rolled by ``roll``
+        blocks from torch's order.
     """
 
     order = (0,)
     sigmoids = slice(0, 0)
-    slots = back = 1
+    slots = factors = back = 1
     to_input = to_state = slice(None)
     roll = 0
 
@@ -74,35 +79,42 @@ class Columns:
         np.matmul(weight_ih, _as_rows(x).T, out=_as_matrix(sums))
         self.add_biases(sums)
         rows[0], kept[0, -1], scratch[2] = state[0], state[-1].T, state[0].T
-        by_time = [sums.transpose(2, 0, 1, 3), rows[1:].transpose(0, 2, 1), kept[:-1], kept[1:, -1]]
-        for *arrays, n in zip(*by_time, active, strict=True):
-            arrays.append(scratch)
-            if n < N:
-                arrays[1][:, n:] = 0
-                arrays = [array[..., :n] for array in arrays]
-            self.step(weight_hh, *arrays)
-        # Each sequence's own last state.
-        if n == N:
-            ends = rows[k].copy(), kept[k, -1].T.copy()
-        else:
-            steps = np.sum(np.asarray(active)[:, None] > np.arange(N), axis=0)
-            ends = rows[steps, np.arange(N)], kept[steps, -1, :, np.arange(N)]
-        return rows[1:], ends[: len(state)], (kept, rows)
+        by_time = sums.transpose(2, 0, 1, 3), kept[:-1], kept[1:, -1], rows[1:].transpose(0, 2, 1)
+        for a, now, after, h_row, n in zip(*by_time, active, strict=True):
+            if n == N:
+                h_row[...] = self.step(weight_hh, a, now, after, scratch)
+                continue
+            # Where a sequence is over, its state stays.
+            now[:-1, :, n:], after[:, n:], h_row[:, n:] = 0, now[-1, :, n:], 0
+            arrays = (array[..., :n] for array in (a, now, after, scratch))
+            h_row[:, :n] = self.step(weight_hh, *arrays)
+        ends = scratch[2], kept[k, -1]
+        return rows[1:], tuple(end.T.copy() for end in ends[-len(state) :]), (kept, rows)
 
     def backward(self, dy, d_state, x, cache, active, dx, grads):
         """As in ``plain``."""
         (k, N, _), H, (kept, rows) = x.shape, self.H, cache
-        scratch = self.memory("scratch back", self.back + 3, H, N)
+        chunk = max(1, CACHE // max(1, self.factors * H * N * dy.itemsize))
+        factors = self.memory("factors", chunk, self.factors, H, N)
+        scratch = self.memory("scratch back", chunk + 1, H, N)
         sums = self.memory("sums", self.back, H, k, N)
         d_state = [d.T.copy() for d in d_state]
         weight_hh = np.ascontiguousarray(self.weights["weight_hh"].T)
-        by_time = [sums.transpose(2, 0, 1, 3), dy.transpose(0, 2, 1), kept[:-1], kept[1:, -1]]
-        for *arrays, n in zip(*(a[::-1] for a in by_time), active[::-1], strict=True):
-            arrays += [*d_state, scratch]
-            if n < N:
-                arrays[0][..., n:] = 0
-                arrays = [array[..., :n] for array in arrays]
-            self.step_back(weight_hh, *arrays)
+        for end in range(k, 0, -chunk):
+            steps = slice(max(0, end - chunk), end)
+            count = steps.stop - steps.start
+            self.find_factors(kept[steps], kept[1:][steps, -1], factors[:count])
+            scratch[1 : count + 1] = dy[steps].transpose(0, 2, 1)
+            by_time = sums[:, :, steps].transpose(2, 0, 1, 3), factors[:count], scratch[1:]
+            by_time = *by_time, kept[steps]
+            for ds, *arrays, n in zip(
+                *(array[:count][::-1] for array in by_time), active[steps][::-1], strict=True
+            ):
+                arrays = [ds, *arrays, *d_state, scratch[0]]
+                if n < N:
+                    ds[..., n:] = 0
+                    arrays = [array[..., :n] for array in arrays]
+                self.step_back(weight_hh, *arrays)
         self._collect(sums, x, rows[:-1], dx, grads)
         return tuple(d.T for d in d_state)
 
@@ -153,7 +165,7 @@ def _from_tanh(s):
 
 
 class ColumnsRNN(Columns):
-    """h = f(a + W_hh h_prev).  Keeps h."""
+    """h = f(a + W_hh h_prev).  Keeps h_prev."""
 
     def __init__(self, weights, memory, nonlinearity="tanh"):
         super().__init__(weights, memory)
@@ -161,27 +173,27 @@ class ColumnsRNN(Columns):
         if nonlinearity == "sigmoid":
             self.sigmoids = slice(None)
 
-    def step(self, weight_hh, a, h_row, now, h, scratch):
+    def step(self, weight_hh, a, now, h, _):
         np.matmul(weight_hh, now[0], out=h)
         h += a[0]
         if self.nonlinearity == "relu":
-            np.maximum(h, 0, out=h)
-        else:
-            np.tanh(h, out=h)
+            return np.maximum(h, 0, out=h)
+        np.tanh(h, out=h)
         if self.nonlinearity == "sigmoid":
             _from_tanh(h)
-        h_row[...] = h
+        return h
 
-    def step_back(self, weight_hh, ds, dy, _, h, dh, scratch):
-        slope = scratch[0]
-        slope[...] = dy
-        dh += slope
+    def find_factors(self, _, h, factors):
+        slope = factors[:, 0]
         if self.nonlinearity == "relu":
             np.greater(h, 0, out=slope)
         else:
             np.multiply(h, h, out=slope)
             np.subtract(1 if self.nonlinearity == "tanh" else h, slope, out=slope)
-        np.multiply(dh, slope, out=ds[0])
+
+    def step_back(self, weight_hh, ds, factors, dy, _, dh, __):
+        dh += dy
+        np.multiply(factors, dh, out=ds)
         np.matmul(weight_hh, ds[0], out=dh)
 
 
@@ -190,9 +202,9 @@ class ColumnsLSTM(Columns):
 
     order = (0, 1, 3, 2)
     sigmoids = slice(0, 3)
-    slots, back = 5, 4
+    slots, factors, back = 5, 5, 4
 
-    def step(self, weight_hh, a, h_row, now, c, scratch):
+    def step(self, weight_hh, a, now, c, scratch):
         gates, (ig, fc, h) = now[:4], scratch
         np.matmul(weight_hh, h, out=_as_matrix(gates))
         gates += a
@@ -201,32 +213,33 @@ class ColumnsLSTM(Columns):
         np.multiply(now[:2], now[3:], out=scratch[:2])
         np.add(ig, fc, out=c)
         np.tanh(c, out=ig)
-        np.multiply(now[2], ig, out=h)
-        h_row[...] = h
+        return np.multiply(now[2], ig, out=h)
 
-    def step_back(self, weight_hh, ds, dy, now, c, dh, dc, scratch):
-        i, f, o, g, _ = now
-        reach, slope, u = scratch[:3], scratch[3:6], scratch[6]
-        u[...] = dy
-        dh += u
-        r = np.tanh(c, out=u)
-        # What reaches o, then c: dh∘o∘(1 - r²) = o∘(dh - (dh∘r)∘r).
-        np.multiply(dh, r, out=reach[2])
-        u *= reach[2]
-        np.subtract(dh, u, out=u)
-        u *= o
+    def find_factors(self, kept, c, factors):
+        # With r = tanh(c): dc∘(first three) = da_i, da_f, da_g; dh∘r∘o∘(1 - o) = da_o; and
+        # dh∘o∘(1 - r²) is what dc receives through h.
+        i, _, o, g, _ = kept.swapaxes(0, 1)
+        _, _, of_g, of_o, of_c = factors.swapaxes(0, 1)
+        # The slopes s∘(1 - s) = s - s² of i, f and o; that of o goes on to its own place.
+        np.multiply(kept[:, :3], kept[:, :3], out=factors[:, :3])
+        np.subtract(kept[:, :3], factors[:, :3], out=factors[:, :3])
+        factors[:, :2] *= kept[:, 3:]
+        r = np.tanh(c, out=of_c)
+        np.multiply(factors[:, 2], r, out=of_o)
+        of_c *= r
+        np.subtract(1, of_c, out=of_c)
+        of_c *= o
+        np.multiply(g, g, out=of_g)
+        np.subtract(1, of_g, out=of_g)
+        of_g *= i
+
+    def step_back(self, weight_hh, ds, factors, dy, now, dh, dc, u):
+        dh += dy
+        np.multiply(factors[4], dh, out=u)
         dc += u
-        # What reaches i and f: dc∘g and dc∘c_prev.
-        np.multiply(now[3:], dc, out=reach[:2])
-        # Through σ: s∘(1 - s) = s - s².  Through tanh: dc∘i∘(1 - g²) = i∘(dc - (dc∘g)∘g).
-        np.multiply(now[:3], now[:3], out=slope)
-        np.subtract(now[:3], slope, out=slope)
-        np.multiply(slope[:2], reach[:2], out=ds[:2])
-        np.multiply(slope[2], reach[2], out=ds[3])
-        np.multiply(reach[0], g, out=u)
-        np.subtract(dc, u, out=u)
-        np.multiply(u, i, out=ds[2])
-        dc *= f
+        np.multiply(factors[:3], dc, out=ds[:3])
+        np.multiply(factors[3], dh, out=ds[3])
+        dc *= now[1]
         np.matmul(weight_hh, _as_matrix(ds), out=dh)
 
 
@@ -235,7 +248,7 @@ class ColumnsGRU(Columns):
 
     order = (0, 1, 2)
     sigmoids = slice(0, 2)
-    slots, back = 5, 4
+    slots, factors, back = 5, 4, 4
     # A step back writes da_n, da_r, da_z and da_n∘r: the first three belong to the input's share,
     # the last three to the recurrent sum.
     to_input, to_state, roll = slice(0, 3), slice(1, 4), 1
@@ -251,7 +264,7 @@ class ColumnsGRU(Columns):
             after[2] = 0
             sums += before + after
 
-    def step(self, weight_hh, a, h_row, now, h, scratch):
+    def step(self, weight_hh, a, now, h, _):
         r, z, m, n, h_prev = now
         gates = now[:2]
         np.matmul(weight_hh, h_prev, out=_as_matrix(now[:3]))
@@ -265,33 +278,27 @@ class ColumnsGRU(Columns):
         np.subtract(h_prev, n, out=h)
         h *= z
         h += n
-        h_row[...] = h
+        return h
 
-    def step_back(self, weight_hh, ds, dy, now, _, dh, scratch):
-        r, z, m, n, h_prev = now
-        gates, reach, slope, da_n, carried, u = (
-            now[:2],
-            scratch[:2],
-            scratch[2:4],
-            scratch[4],
-            scratch[5],
-            scratch[6],
-        )
-        u[...] = dy
-        dh += u
-        np.multiply(dh, z, out=carried)
-        # da_n = dh∘(1 - z)∘(1 - n²); what reaches r and z is da_n∘m and dh∘(h_prev - n).
-        np.multiply(n, n, out=u)
-        np.subtract(1, u, out=u)
-        np.subtract(dh, carried, out=da_n)
-        da_n *= u
-        np.multiply(da_n, m, out=reach[0])
-        np.subtract(h_prev, n, out=reach[1])
-        reach[1] *= dh
-        np.multiply(gates, gates, out=slope)
-        np.subtract(gates, slope, out=slope)
-        np.multiply(slope, reach, out=ds[1:3])
-        np.multiply(da_n, r, out=ds[3])
-        ds[0] = da_n
+    def find_factors(self, kept, _, factors):
+        # dh times these four: da_n, da_r, da_z and da_n∘r.
+        r, z, m, n, h_prev = kept.swapaxes(0, 1)
+        of_n, of_r, of_z, of_s = factors.swapaxes(0, 1)
+        np.multiply(n, n, out=of_n)
+        np.subtract(1, of_n, out=of_n)
+        np.multiply(of_n, z, out=of_s)
+        of_n -= of_s
+        np.multiply(kept[:, :2], kept[:, :2], out=factors[:, 1:3])
+        np.subtract(kept[:, :2], factors[:, 1:3], out=factors[:, 1:3])
+        np.multiply(of_n, m, out=of_s)
+        of_r *= of_s
+        np.subtract(h_prev, n, out=of_s)
+        of_z *= of_s
+        np.multiply(of_n, r, out=of_s)
+
+    def step_back(self, weight_hh, ds, factors, dy, now, dh, carried):
+        dh += dy
+        np.multiply(factors, dh, out=ds)
+        np.multiply(now[1], dh, out=carried)
         np.matmul(weight_hh, _as_matrix(ds[1:]), out=dh)
         dh += carried
