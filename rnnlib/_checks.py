@@ -17,7 +17,7 @@ def positive_int(name, value):
 
 def number(name, value, expected, good):
     """Return ``value`` as a float, or raise ValueError unless it is a number and ``good``."""
-    if isinstance(value, numbers.Real) and good(value):
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) and good(value):
         return float(value)
     raise ValueError(f"{name}: expected {expected}, got {value!r}")
 
@@ -49,16 +49,26 @@ def plain(value):
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 
+def flag(name, value):
+    """Return ``value`` as a bool, or raise TypeError for anything that is not True or False."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{name}: expected True or False, got {value!r}")
+
+
 def one_of(name, value, allowed):
-    """Return ``value`` if it is among ``allowed``, or raise ValueError."""
-    if value not in allowed:
+    """Return ``value`` if it is among ``allowed``, all strings, or raise ValueError."""
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
 
 
 def real_array(name, value, dtype=None):
     """Return ``value`` as an array of real numbers, or raise TypeError."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # What torch and others raise when they cannot be an array.
+        raise TypeError(f"{name}: expected an array of real numbers; {error}") from error
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name}: expected an array of real numbers, got dtype {array.dtype}")
     return array if dtype is None else array.astype(dtype, copy=False)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnlib import _checks
+from rnnlib import _checks, layers
 
 # Central differences err by about ε² from the curvature and by 1e-16/ε from rounding.
 EPS = 1e-5
@@ -170,23 +170,27 @@ def check_backward(
 def check_layer(layer, x, state=None, *, rng=0, **tolerances):
     """Check every gradient of a layer of ``rnnlib.layers``: inputs, initial state, parameters.
 
-    layer: a float64 layer without dropout (or in ``eval()``); its parameters are left as they were.
+    layer: a float64 layer or cell, without dropout or in ``eval()`` (a cell in ``train()``).  Its
+        parameters are left as they were; what it kept for ``backward`` is forgotten.
     x: its input; state: its initial state, for an LSTM the pair (h_0, c_0), or None for a layer
         without one or a start at zero.
     rng and tolerances: as in ``check_backward``.  Returns a ``Report``.
     """
-    states = {} if state is None else dict(zip(("h_0", "c_0"), _as_tuple(state), strict=False))
+    parts = () if state is None else _as_tuple(state)
+    states = dict(zip(("h_0", "c_0")[: len(parts)], parts, strict=True))
+    one_step = isinstance(layer, layers.Cell)
     before = layer.state_dict()
 
     def forward(point):
         layer.load_state_dict({name: point[name] for name in layer.parameters})
+        layer.forget()
         hx = [point[name] for name in states]
         return _flat(layer(point["x"], *([tuple(hx)] if len(hx) > 1 else hx)))
 
-    def backward(d_output, *d_state):
-        gradients = _flat(
-            layer.backward(d_output, *([tuple(d_state)] if len(d_state) > 1 else d_state))
-        )
+    def backward(*cotangents):
+        d_output, d_state = ((), cotangents) if one_step else (cotangents[:1], cotangents[1:])
+        d_state = (tuple(d_state),) if len(d_state) > 1 else d_state
+        gradients = _flat(layer.backward(*d_output, *d_state))
         # A recurrent layer returns the gradient of its state also when it started at zero.
         return {**dict(zip(("x", *states), gradients, strict=False)), **layer.grads}
 
@@ -195,6 +199,7 @@ def check_layer(layer, x, state=None, *, rng=0, **tolerances):
         return check_backward(forward, backward, arrays, rng=rng, **tolerances)
     finally:
         layer.load_state_dict(before)
+        layer.forget()
 
 
 def _flat(outputs):

@@ -465,7 +465,7 @@ def test_check_layer_restores_the_parameters_after_an_error():
     layer.backward = None
     with pytest.raises(TypeError):
         check_layer(layer, x, state)
-    with pytest.raises(ValueError, match=r"^h_0: expected shape"):
+    with pytest.raises(ValueError, match=r"^hx: expected shape"):
         check_layer(layer, x, state[:, :1])
     for name, p in layer.parameters.items():
         assert p.tobytes() == before[name].tobytes()

@@ -1,5 +1,7 @@
 """RNNCell, LSTMCell and GRUCell against torch's cells, alone and in a loop over time."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from recurrent_cases import randomize
 
 import rnnlib
 from rnnlib import GRU, GRUCell, LSTMCell, RNNCell
+from rnnlib.gradcheck import check_layer
 
 KINDS = pytest.mark.parametrize("kind", ["RNNCell", "LSTMCell", "GRUCell"])
 SIZES = st.integers(1, 5)
@@ -154,6 +157,61 @@ def test_a_caller_may_write_into_states(kind):
     for a in [*hx, *as_tuple(new)]:
         a[...] = np.nan
     np.testing.assert_array_equal(cell.backward(d)[0], expected)
+
+
+@KINDS
+def test_one_buffer_may_serve_all_inputs(kind):
+    cell, _ = pair(kind, 0)
+    x = np.random.default_rng(3).normal(size=(3, 4, 2))
+    grads = []
+    for buffer in (None, np.empty((4, 2))):
+        state = None
+        for x_t in x:
+            if buffer is not None:
+                buffer[...] = x_t
+            state = cell(x_t if buffer is None else buffer, state)
+        for _ in x:
+            cell.backward(as_hx([np.ones((4, 3))] * len(cell.states)))
+        grads.append({name: g.copy() for name, g in cell.grads.items()})
+    for name, g in grads[0].items():
+        np.testing.assert_array_equal(grads[1][name], g)
+
+
+@KINDS
+def test_a_call_in_eval_between_two_steps_back_changes_nothing(kind):
+    cell, _ = pair(kind, 0)
+    x, d = np.ones((4, 2)), as_hx([np.ones((4, 3))] * len(cell.states))
+    cell(x, cell(x))
+    cell.backward(d)
+    cell.eval()(x)
+    cell.train().backward(d)
+
+
+@KINDS
+def test_check_layer_takes_cells_and_leaves_them_clean(kind):
+    cell, _ = pair(kind, 0)
+    rng = np.random.default_rng(4)
+    hx = as_hx([rng.normal(size=(4, 3)) for _ in cell.states])
+    for state, zero in ((hx, ()), (None, ["weight_hh"])):
+        report = check_layer(cell, rng.normal(size=(4, 2)), state, allow_zero=zero)
+        assert report, report
+    with pytest.raises(RuntimeError, match=r"^backward: expected a forward call"):
+        cell.backward(hx)
+
+
+@KINDS
+def test_a_copy_remembers_no_calls(kind):
+    cell, _ = pair(kind, 0)
+    cell(np.ones((4, 2)))
+    with pytest.raises(RuntimeError, match=r"^backward: expected a forward call"):
+        copy.deepcopy(cell).backward(as_hx([np.ones((4, 3))] * len(cell.states)))
+
+
+def test_no_gradient_is_not_a_zero_gradient():
+    cell, _ = pair("GRUCell", 0)
+    cell(np.ones((4, 2)))
+    with pytest.raises(TypeError, match=r"^d_state: expected the gradient of the state, got None"):
+        cell.backward(None)
 
 
 @KINDS

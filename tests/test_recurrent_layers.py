@@ -1,5 +1,7 @@
 """RNN, LSTM and GRU against torch.nn, every gradient by name, and what torch does not have."""
 
+import copy
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -340,6 +342,42 @@ def test_a_checkpoint_every_root_of_t_needs_memory_like_the_root(kind):
     assert everything / large > 5
 
 
+@KINDS
+def test_a_copy_and_a_pickle_leave_the_last_call_behind(kind):
+    case = Case(kind, num_layers=2)
+    layer = case.layer()
+    small = len(pickle.dumps(layer))
+    found = run(case, layer)
+    layer(np.zeros((500, 3, 2)))
+    for copied in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert len(pickle.dumps(copied)) <= small + 100
+        with pytest.raises(RuntimeError, match=r"^backward: expected a forward call"):
+            copied.backward(zeros(4, 3, 5))
+        assert_equal(run(case, copied), found, rtol=0, atol=0)
+
+
+@KINDS
+def test_forget_frees_what_was_kept(kind):
+    layer = getattr(rnnlib, kind)(2, 3)
+    layer(zeros(4, 1, 2))
+    layer.forget()
+    assert not any(memory._flat for memory in layer._memories.values())
+    with pytest.raises(RuntimeError, match=r"^backward: expected a forward call"):
+        layer.backward(zeros(4, 1, 3))
+
+
+def test_a_failing_copy_of_weights_changes_nothing():
+    layer = LSTM(2, 3, rng=0)
+    before = layer.state_dict()
+    layer.parameters["weight_hh_l0"].flags.writeable = False
+    with pytest.raises(TypeError, match=r"^parameters\['weight_hh_l0'\]: expected a writeable"):
+        layer.load_state_dict(LSTM(2, 3, rng=1).state_dict())
+    with pytest.raises(TypeError, match=r"^state_dict: expected a dict, got NoneType"):
+        layer.load_state_dict(None)
+    for name, p in before.items():
+        np.testing.assert_array_equal(layer.parameters[name], p)
+
+
 # Errors -----------------------------------------------------------------------------------
 
 
@@ -354,6 +392,14 @@ CONSTRUCTORS = {
     "no layers": ((2, 3, 1.5), {}, TypeError, "num_layers: expected an integer, got 1.5"),
     "dropout": ((2, 3, 2), {"dropout": 1.5}, ValueError, "dropout: expected a number from 0 to 1"),
     "dropout nan": ((2, 3, 2), {"dropout": np.nan}, ValueError, "dropout: .* got nan"),
+    "dropout bool": ((2, 3, 2), {"dropout": True}, ValueError, "dropout: .* got True"),
+    "bias": ((2, 3), {"bias": None}, TypeError, "bias: expected True or False, got None"),
+    "direction": ((2, 3), {"bidirectional": "no"}, TypeError, "bidirectional: .* got 'no'"),
+    "layout": ((2, 3), {"batch_first": 1}, TypeError, "batch_first: expected True or False"),
+    "peephole": ((2, 3), {"peephole": 0}, TypeError, "peephole: expected True or False"),
+    "rng": ((2, 3), {"rng": "seed"}, TypeError, "rng: expected a seed or a NumPy Generator"),
+    "no dtype": ((2, 3), {"dtype": None}, TypeError, "dtype: .* floating-point type, got None"),
+    "odd dtype": ((2, 3), {"dtype": "abc"}, TypeError, "dtype: .* floating-point type, got 'abc'"),
     "dropout text": ((2, 3, 2), {"dropout": "0.5"}, ValueError, "dropout: .* got '0.5'"),
     "proj_size": ((2, 3), {"proj_size": 3}, ValueError, "proj_size: .* less than hidden_size=3"),
     "proj below": ((2, 3), {"proj_size": -1}, ValueError, "proj_size: expected an integer >= 0"),
@@ -389,6 +435,11 @@ CALLS = {
               r"lengths: expected shape \(3,\) .*, got \(2,\)"),
     "not whole": ((zeros(4, 3, 2),), {"lengths": [4.0, 1.0, 1.0]}, TypeError,
                   "lengths: expected integers, got dtype float64"),
+    "nested": ((zeros(4, 3, 2),), {"lengths": [4, [1], 1]}, TypeError,
+               "lengths: expected integers"),
+    "in rags": (([[1.0], [1.0, 2.0]],), {}, TypeError, "input: expected an array of real numbers"),
+    "tensor with a graph": ((torch.zeros(4, 3, 2, requires_grad=True),), {}, TypeError,
+                            "input: expected an array of real numbers; Can't call numpy"),
     "truth": ((zeros(4, 3, 2),), {"lengths": [True] * 3}, TypeError, "lengths: expected integers"),
 }  # fmt: skip
 

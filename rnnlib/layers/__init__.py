@@ -9,6 +9,6 @@ of ``rnnlib.cells`` and by a fast form of them.
 from rnnlib.layers.base import Layer
 from rnnlib.layers.linear import Linear
 from rnnlib.layers.networks import GRU, LSTM, RNN
-from rnnlib.layers.one_step import GRUCell, LSTMCell, RNNCell
+from rnnlib.layers.one_step import Cell, GRUCell, LSTMCell, RNNCell
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Layer", "Linear", "RNNCell"]
+__all__ = ["GRU", "LSTM", "RNN", "Cell", "GRUCell", "LSTMCell", "Layer", "Linear", "RNNCell"]

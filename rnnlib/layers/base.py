@@ -1,5 +1,7 @@
 """What all layers share: parameters, their gradients, and the state_dict."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from rnnlib import _checks
@@ -15,11 +17,9 @@ class Layer:
     """
 
     def __init__(self, shapes, bound, dtype, rng):
-        self.dtype = np.dtype(dtype)
-        if self.dtype.kind != "f":
-            raise TypeError(f"dtype: expected a floating-point type, got {self.dtype}")
+        self.dtype = _floating_dtype(dtype)
         self.training = True
-        self._rng = np.random.default_rng(rng)
+        self._rng = _generator(rng)
         self.parameters = {
             name: self._rng.uniform(-bound, bound, shape).astype(self.dtype)
             for name, shape in shapes.items()
@@ -43,15 +43,29 @@ class Layer:
     def load_state_dict(self, state_dict):
         """Copy weights in, from this layer's or from torch's ``state_dict()`` (tensors on the CPU).
 
-        Raises KeyError for missing or unknown names and ValueError for a wrong shape; then no
-        parameter has been changed.
+        Raises KeyError for missing or unknown names, ValueError for a wrong shape and TypeError for
+        anything but real numbers; then no parameter has been changed.
         """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"state_dict: expected a dict, got {type(state_dict).__name__}")
         _checks.same_keys("state_dict", state_dict, self.parameters)
-        arrays = {name: _checks.real_array(name, state_dict[name]) for name in self.parameters}
+        arrays = {}
         for name, p in self.parameters.items():
+            _checks.in_place(f"parameters[{name!r}]", p)
+            arrays[name] = _checks.real_array(name, state_dict[name], p.dtype)
             _checks.shape(name, arrays[name], p.shape)
         for name, p in self.parameters.items():
             p[...] = arrays[name]
+
+    def forget(self):
+        """Drop what was kept for ``backward``, and the memory it took."""
+        self._cache = None
+
+    def __getstate__(self):
+        # A copy, or a pickle, is of the layer: not of its last input.
+        state = self.__dict__.copy()
+        state["_cache"] = None
+        return state
 
     def _saved(self):
         if self._cache is None:
@@ -61,6 +75,23 @@ class Layer:
     def _fill(self, gradients):
         for name, g in self.grads.items():
             g[...] = gradients[name]
+
+
+def _floating_dtype(dtype):
+    try:
+        found = np.dtype(dtype if dtype is not None else object)
+    except TypeError as error:
+        raise TypeError(f"dtype: expected a floating-point type, got {dtype!r}") from error
+    if found.kind != "f":
+        raise TypeError(f"dtype: expected a floating-point type, got {dtype!r}")
+    return found
+
+
+def _generator(rng):
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng: expected a seed or a NumPy Generator, got {rng!r}") from error
 
 
 def checked_states(argument, names, given, shapes, dtype):

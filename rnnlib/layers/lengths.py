@@ -47,7 +47,10 @@ class Lengths:
 
 
 def _checked(lengths, T, N):
-    array = np.asarray(lengths)
+    try:
+        array = np.asarray(lengths)
+    except ValueError as error:
+        raise TypeError(f"lengths: expected integers; {error}") from error
     if array.dtype.kind not in "iu":
         raise TypeError(f"lengths: expected integers, got dtype {array.dtype}")
     _checks.shape("lengths", array, (N,), "(one length for each sequence)")

@@ -17,7 +17,7 @@ class Linear(Layer):
         self.in_features = _checks.positive_int("in_features", in_features)
         self.out_features = _checks.positive_int("out_features", out_features)
         shapes = {"weight": (out_features, in_features)}
-        if bias:
+        if _checks.flag("bias", bias):
             shapes["bias"] = (out_features,)
         super().__init__(shapes, in_features**-0.5, dtype, rng)
 

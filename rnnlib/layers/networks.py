@@ -58,6 +58,7 @@ class LSTM(Recurrent):
     proj_size: when positive, h is projected to this size by weight_hr_l0 [Sak et al. 2014].
     peephole: the gates see the cell [Gers and Schmidhuber 2000], through weight_peephole_l0 of
         shape (3H,), packed i, f, o.  torch has no such option.
+    These two forms run the plain equations, which take more time and memory.
     The other arguments are those of ``Recurrent``.  Derived in the chapter "The LSTM".
     """
 
@@ -104,7 +105,8 @@ class GRU(Recurrent):
     """The gated recurrent unit, like ``torch.nn.GRU``; gates packed r, z, n.
 
     reset_after: True for the form of torch and cuDNN, n = tanh(a_n + r∘(W_hn h + b_hn)); False for
-        that of Cho et al. 2014, n = tanh(a_n + W_hn (r∘h) + b_hn).
+        that of Cho et al. 2014, n = tanh(a_n + W_hn (r∘h) + b_hn), which runs the plain equations
+        and takes more time and memory.
     The other arguments are those of ``Recurrent``.  Derived in the chapter "The GRU, twice".
     """
 
@@ -125,7 +127,7 @@ class GRU(Recurrent):
         dtype=np.float64,
         rng=None,
     ):
-        self.reset_after = bool(reset_after)
+        self.reset_after = _checks.flag("reset_after", reset_after)
         super().__init__(
             input_size,
             hidden_size,

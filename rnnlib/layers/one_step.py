@@ -18,6 +18,8 @@ class Cell(Layer):
     Parameters: weight_ih (gates·H, I), weight_hh (gates·H, H), bias_ih and bias_hh (gates·H,),
     packed as in torch and drawn from U(-1/√H, 1/√H) with rng (a seed or a NumPy Generator).
 
+    A copy or a pickle of a cell remembers no calls.
+
     Raises ValueError or TypeError that names the argument, and RuntimeError for backward with no
     call left to go back through.
     """
@@ -27,7 +29,7 @@ class Cell(Layer):
     def __init__(self, input_size, hidden_size, bias=True, *, dtype=np.float64, rng=None):
         self.input_size = _checks.positive_int("input_size", input_size)
         self.hidden_size = _checks.positive_int("hidden_size", hidden_size)
-        self.bias = bool(bias)
+        self.bias = _checks.flag("bias", bias)
         rows = self.gates * self.hidden_size
         shapes = {"weight_ih": (rows, self.input_size), "weight_hh": (rows, self.hidden_size)}
         if self.bias:
@@ -37,7 +39,11 @@ class Cell(Layer):
 
     def forget(self):
         """Drop what was remembered for ``backward``."""
+        super().forget()
         self._calls, self._going_back = [], False
+
+    def __getstate__(self):
+        return super().__getstate__() | {"_calls": [], "_going_back": False}
 
     def __call__(self, input, hx=None):
         """Take one step.
@@ -51,8 +57,9 @@ class Cell(Layer):
             raise ValueError(f"input: expected 1 axis (one example) or 2 (a batch), got {x.shape}")
         _checks.shape("input", x, (*x.shape[:-1], self.input_size), "(input_size last)")
         before = self._given("hx", hx, x.shape[:-1])
-        rows = x.reshape(1, -1, self.input_size)
-        if self._going_back:
+        # A copy: in a loop over time a caller may well use one buffer for the inputs.
+        rows = x.reshape(1, -1, self.input_size).copy()
+        if self._going_back and self.training:
             self.forget()
         steps = self._steps()
         _, after, cache = steps.forward(rows, before, [rows.shape[1]])
@@ -69,6 +76,8 @@ class Cell(Layer):
         """
         if not self._calls:
             raise RuntimeError("backward: expected a forward call before it, but there was none")
+        if d_state is None:
+            raise TypeError("d_state: expected the gradient of the state, got None")
         steps, rows, cache, lead = self._calls[-1]
         d_state = self._given("d_state", d_state, lead)
         no_more = np.zeros((1, *d_state[0].shape), self.dtype)
@@ -142,7 +151,7 @@ class GRUCell(Cell):
         dtype=np.float64,
         rng=None,
     ):
-        self.reset_after = bool(reset_after)
+        self.reset_after = _checks.flag("reset_after", reset_after)
         super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
 
     def _steps(self):

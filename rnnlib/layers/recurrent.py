@@ -17,6 +17,20 @@ class Recurrent(Layer):
     A subclass gives ``gates``, the names of its ``states``, and ``_steps(weights, memory)``, which
     runs blocks of time steps.  T is time, N batch, I input_size, H hidden_size, D directions
     (1 or 2), and R the size of the output of one direction: proj_size, or else H.
+
+    num_layers: layers on top of one another, each on the outputs of the one below.
+    bidirectional: every layer also reads the sequences from their ends, with weights of its own.
+    dropout: the share of the outputs between two layers that is set to zero while training; the
+        others are divided by 1 - dropout.
+    checkpoint: None, or k to keep every k-th state only and compute what lies between once more on
+        the way back; k near √T takes the least memory.  The sequences between layers, and dropout's
+        masks, are kept whole.
+    dtype: of the parameters and of all arithmetic.
+    rng: a seed or a NumPy Generator, for the parameters, drawn from U(-1/√H, 1/√H), and dropout.
+
+    Between calls a layer keeps its working memory, until ``forget()``; so one layer serves one
+    thread.  Raises ValueError or TypeError that names the argument, what was expected and what
+    came.
     """
 
     states = ("h",)
@@ -40,8 +54,10 @@ class Recurrent(Layer):
         self.input_size = _checks.positive_int("input_size", input_size)
         self.hidden_size = _checks.positive_int("hidden_size", hidden_size)
         self.num_layers = _checks.positive_int("num_layers", num_layers)
-        self.bias, self.batch_first = bool(bias), bool(batch_first)
-        self.bidirectional, self.peephole = bool(bidirectional), bool(peephole)
+        self.bias = _checks.flag("bias", bias)
+        self.batch_first = _checks.flag("batch_first", batch_first)
+        self.bidirectional = _checks.flag("bidirectional", bidirectional)
+        self.peephole = _checks.flag("peephole", peephole)
         self.dropout = _checks.number(
             "dropout", dropout, "a number from 0 to 1", lambda p: 0 <= p <= 1
         )
@@ -59,6 +75,11 @@ class Recurrent(Layer):
         self.checkpoint = checkpoint
         self._sizes = {"h": self.proj_size or self.hidden_size, "c": self.hidden_size}
         super().__init__(self._shapes(), self.hidden_size**-0.5, dtype, rng)
+        self.forget()
+
+    def forget(self):
+        """Drop what was kept for ``backward``, and the working memory."""
+        super().forget()
         self._memories = {s: Memory(self.dtype) for level in self._levels() for s in level}
 
     def _levels(self):
@@ -80,6 +101,10 @@ class Recurrent(Layer):
                     shapes[f"weight_peephole{suffix}"] = (3 * self.hidden_size,)
             size = R * len(level)
         return shapes
+
+    def __getstate__(self):
+        empty = {suffix: Memory(self.dtype) for suffix in self._memories}
+        return super().__getstate__() | {"_memories": empty}
 
     def _sweep(self, suffix):
         steps = self._steps(_of_sweep(self.parameters, suffix), self._memories[suffix])
@@ -132,9 +157,10 @@ class Recurrent(Layer):
             end is not read.
         d_state: the gradient for h_n in its shape, for an LSTM those for (h_n, c_n); None for zero.
         Returns the gradient of the input and of h_0 (for an LSTM of (h_0, c_0)), in their shapes,
-        and fills ``grads``.
+        and fills ``grads``.  It belongs to the last call, in ``eval()`` too; parameters and input
+        must be as they were then.
 
-        Raises RuntimeError before the first forward call.
+        Raises RuntimeError before the first call.
         """
         sweeps, masks, lengths, (T, N), batched = self._saved()
         R, levels = self._sizes["h"], self._levels()
