@@ -75,13 +75,19 @@ class Columns:
         kept = self.memory(("kept", slot), k + 1, self.slots, H, N)
         rows = self.memory(("rows", slot), k + 1, N, H)
         scratch = self.memory("scratch", 3, H, N)
-        sums = self.memory("sums", gates, H, k, N)
-        weight_ih, weight_hh = self._halved("weight_ih"), self._halved("weight_hh")
-        np.matmul(weight_ih, _as_rows(x).T, out=_as_matrix(sums))
-        self.add_biases(sums)
+        chunk = self._chunk(gates, N)
+        sums = self.memory("sums", gates, H, chunk, N)
+        weight_ih = self._halved("weight_ih", self.weights["weight_ih"])
+        weight_hh = self._halved("weight_hh", self.weights["weight_hh"])
+        bias = self._halved("bias", self.added_bias()).reshape(gates, H, 1, 1)
         rows[0], kept[0, -1], scratch[2] = state[0], state[-1].T, state[0].T
-        by_time = sums.transpose(2, 0, 1, 3), kept[:-1], kept[1:, -1], rows[1:].transpose(0, 2, 1)
-        for a, now, after, h_row, n in zip(*by_time, active, strict=True):
+        by_time = kept[:-1], kept[1:, -1], rows[1:].transpose(0, 2, 1)
+        for t, (now, after, h_row, n) in enumerate(zip(*by_time, active, strict=True)):
+            if t % chunk == 0:
+                sums = sums[:, :, : k - t]
+                np.matmul(weight_ih, _as_rows(x[t : t + chunk]).T, out=_as_matrix(sums))
+                sums += bias
+            a = sums[:, :, t % chunk]
             if n == N:
                 h_row[...] = self.step(weight_hh, a, now, after, scratch)
                 continue
@@ -95,7 +101,7 @@ class Columns:
     def backward(self, dy, d_state, x, cache, active, dx, grads):
         """As in ``plain``."""
         (k, N, _), H, (kept, rows) = x.shape, self.H, cache
-        chunk = max(1, CACHE // max(1, self.factors * H * N * dy.itemsize))
+        chunk = self._chunk(self.factors, N)
         factors = self.memory("factors", chunk, self.factors, H, N)
         scratch = self.memory("scratch back", chunk + 1, H, N)
         sums = self.memory("sums", self.back, H, k, N)
@@ -119,10 +125,15 @@ class Columns:
         self._collect(sums, x, rows[:-1], dx, grads)
         return tuple(d.T for d in d_state)
 
-    def add_biases(self, sums):
-        """Add to the sums of all steps what the biases add to each."""
-        if "bias_ih" in self.weights:
-            sums += (self._halved("bias_ih") + self._halved("bias_hh")).reshape(-1, self.H, 1, 1)
+    def added_bias(self):
+        """Return what is added to the sums of all steps, packed as in torch."""
+        if "bias_ih" not in self.weights:
+            return np.zeros(len(self.order) * self.H, self.memory.dtype)
+        return self.weights["bias_ih"] + self.weights["bias_hh"]
+
+    def _chunk(self, arrays, N):
+        """Return how many steps with so many (H, N) arrays each stay in the cache."""
+        return max(1, CACHE // max(1, arrays * self.H * N * self.memory.dtype.itemsize))
 
     def _collect(self, sums, x, h_prev, dx, grads):
         da, ds = (_as_matrix(sums[part]) for part in (self.to_input, self.to_state))
@@ -141,9 +152,8 @@ class Columns:
         """Return w with its blocks of rows in the order of ``to_input``, or back with sense -1."""
         return np.roll(w, sense * self.roll * self.H, axis=0) if self.roll else w
 
-    def _halved(self, name):
-        """Return a copy in the order of the way forward, with the halves of σ taken in."""
-        w = self.weights[name]
+    def _halved(self, name, w):
+        """Return a copy of w in the order of the way forward, with the halves of σ taken in."""
         blocks = self.memory(name, len(self.order), self.H, w.size // len(w))
         np.take(w.reshape(blocks.shape), self.order, axis=0, out=blocks, mode="clip")
         blocks[self.sigmoids] *= 0.5
@@ -255,15 +265,13 @@ class ColumnsGRU(Columns):
     to_input, to_state, roll = slice(0, 3), slice(1, 4), 1
     bias_m = 0
 
-    def add_biases(self, sums):
-        """b_hn stands behind the reset gate: it belongs to m, so each step adds it there."""
+    def added_bias(self):
+        added = super().added_bias()
         if "bias_ih" in self.weights:
-            before, after = (
-                self._halved(f"bias_{s}").reshape(3, self.H, 1, 1) for s in ("ih", "hh")
-            )
-            self.bias_m = after[2, ..., 0].copy()
-            after[2] = 0
-            sums += before + after
+            # b_hn stands behind the reset gate: each step adds it to m.
+            self.bias_m = self.weights["bias_hh"][2 * self.H :, None]
+            added[2 * self.H :] = self.weights["bias_ih"][2 * self.H :]
+        return added
 
     def step(self, weight_hh, a, now, h, _):
         r, z, m, n, h_prev = now
