@@ -24,7 +24,7 @@ NOISE := metadata.language_info.version metadata.language_info.codemirror_mode \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test serve notebooks edit save lint clean chapter-given
+.PHONY: help book test serve notebooks edit save bench lint clean chapter-given
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -50,6 +50,9 @@ edit: chapter-given $(READY) ## write CHAPTER=chapters/x.ipynb as Markdown besid
 save: chapter-given $(READY) ## carry that Markdown back into CHAPTER=chapters/x.ipynb
 	@$(BIN)/jupytext --quiet --update --to ipynb $(CHAPTER:.ipynb=.md)
 	@$(BIN)/nbstripout --keep-id --extra-keys "$(NOISE)" $(CHAPTER)
+
+bench: $(READY) ## time a training step beside torch: benchmarks/results (a quiet machine, minutes)
+	$(BIN)/python benchmarks/cpu.py
 
 lint: $(READY) ## check the code, also inside the notebooks
 	@$(BIN)/ruff check .

@@ -1,0 +1,122 @@
+"""What is measured: medians of steps taken in turn, and the highest memory of one step."""
+
+import datetime
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from contestants import CONTESTANTS, draw
+from tqdm import tqdm
+
+import rnnlib
+
+
+def about(threads, rounds):
+    """Return what a reader needs to judge the figures."""
+    torch.set_num_threads(threads)
+    return {
+        "script": "benchmarks/cpu.py",
+        "date": datetime.date.today().isoformat(),
+        "processor": processor(),
+        "threads": threads,
+        "rounds": rounds,
+        "seed": 0,
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in ("numpy", "torch", "numpy-ml")}
+        | {"rnnlib": rnnlib.__version__},
+    }
+
+
+def processor():
+    """Return the processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def compare(kind, shape, rounds, pause):
+    """Return the medians in seconds by contestant, after comparing the numbers."""
+    arrays = draw(kind, shape)
+    steps = {name: make(kind, shape, arrays) for name, make in CONTESTANTS.items()}
+    steps = {name: step for name, step in steps.items() if step is not None}
+    expected = steps["torch.nn"]()
+    for name in ("rnnlib", "autograd loop"):
+        found = steps[name]()
+        for key, value in expected.items():
+            scale = np.abs(value).max()
+            if not np.allclose(found[key], value, rtol=0, atol=2e-4 * scale):
+                raise AssertionError(f"{name}, {kind} {shape}: {key} is not what torch.nn computes")
+    return {"seconds": in_turn(steps, rounds, pause, f"{kind} {shape}")}
+
+
+def in_turn(steps, rounds, pause, title):
+    """Time the steps in turn; return the median of each."""
+    seconds = {name: [] for name in steps}
+    for _ in tqdm(range(rounds), desc=title, leave=False):
+        for name, step in steps.items():
+            time.sleep(pause)
+            step()
+            start = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
+
+
+def growth(along, size, start, pause):
+    """Return time and memory of an LSTM's step with one size changed."""
+    sizes = start | {along: size}
+    if along == "H":
+        sizes["I"] = size
+    shape = tuple(sizes[name] for name in "TNIH")
+    arrays = draw("LSTM", shape)
+    steps = {name: CONTESTANTS[name]("LSTM", shape, arrays) for name in ("torch.nn", "rnnlib")}
+    k = max(1, round(sizes["T"] ** 0.5))
+    steps["rnnlib, checkpoint"] = CONTESTANTS["rnnlib"]("LSTM", shape, arrays, checkpoint=k)
+    return {
+        "shape": shape,
+        "seconds": in_turn(steps, 5, pause, f"LSTM, {along} = {size}"),
+        "bytes": {name: memory(name, shape) for name in steps},
+    }
+
+
+def memory(name, shape):
+    """Return by how many bytes a step raises the peak of a fresh process, data apart."""
+    command = [sys.executable, __file__, name, *map(str, shape)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _peak():
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _one_step(name, shape):
+    # A small step first, so that libraries have loaded what they load late.
+    for sizes in ((2, 2, 2, 2), shape):
+        arrays = draw("LSTM", sizes)
+        checkpoint = {"checkpoint": round(sizes[0] ** 0.5)} if "checkpoint" in name else {}
+        step = CONTESTANTS[name.partition(",")[0]]("LSTM", sizes, arrays, **checkpoint)
+        before = _peak()
+        step()
+    return _peak() - before
+
+
+if __name__ == "__main__":
+    print(_one_step(sys.argv[1], tuple(map(int, sys.argv[2:]))))

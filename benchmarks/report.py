@@ -1,0 +1,117 @@
+"""The results of ``cpu.py`` as JSON, as a table in Markdown, and as a picture."""
+
+import json
+import math
+import os
+
+from rnnlib import plots
+
+ORDER = ("rnnlib", "autograd loop", "numpy-ml", "products alone")
+
+
+def write(results, folder):
+    """Write cpu.json, cpu.md and cpu.svg into the folder, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {"cpu.json": json.dumps(results, indent=1) + "\n", "cpu.md": table(results)}
+    texts["cpu.svg"] = picture(results).svg
+    for name, text in texts.items():
+        partial = folder / f".{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, folder / name)
+    print(texts["cpu.md"])
+
+
+def geometric_mean(ratios):
+    """Return the geometric mean of a list of positive numbers."""
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
+def ratios(results, kind, name):
+    """Return the time of a contestant over torch.nn's, for each shape where it took part."""
+    steps = [s for s in results["steps"] if s["kind"] == kind and name in s["seconds"]]
+    return [s["seconds"][name] / s["seconds"]["torch.nn"] for s in steps]
+
+
+def table(results):
+    """Return the steps, their ratios to torch.nn, and the growth, as Markdown."""
+    about = results["about"]
+    versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items() if v)
+    lines = [
+        f"One training step (forward and backward, float32): {about['processor']}, "
+        f"{about['threads']} threads, Python {about['python']}, {versions}; {about['date']}, "
+        f"`{about['script']}`, seed {about['seed']}, medians of {about['rounds']} turns. "
+        "Times in ms for torch.nn; the others as multiples of it.",
+        "",
+        "| layer | (T, N, I, H) | torch.nn | " + " | ".join(ORDER) + " |",
+        "|---|---|---:|" + "---:|" * len(ORDER),
+    ]
+    for step in results["steps"]:
+        seconds = step["seconds"]
+        cells = [
+            f"{seconds[name] / seconds['torch.nn']:.2f}" if name in seconds else "–"
+            for name in ORDER
+        ]
+        lines.append(
+            f"| {step['kind']} | {tuple(step['shape'])} | {1e3 * seconds['torch.nn']:.2f} | "
+            + " | ".join(cells)
+            + " |"
+        )
+    for kind in dict.fromkeys(s["kind"] for s in results["steps"]):
+        means = [ratios(results, kind, name) for name in ORDER]
+        cells = [f"{geometric_mean(m):.2f}" if m else "–" for m in means]
+        lines.append(f"| {kind} | geometric mean | | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", *_growth_table(results), ""])
+
+
+def _growth_table(results):
+    names = list(results["growth"][0]["seconds"])
+    lines = [
+        "How time (ms) and memory (MB: the rise of a fresh process's peak) of an LSTM's step grow:",
+        "",
+        "| | " + " | ".join(f"{n}, ms" for n in names) + " | ",
+        "|---|" + "---:|" * (2 * len(names)),
+    ]
+    lines[2] += " | ".join(f"{n}, MB" for n in names) + " |"
+    for g in results["growth"]:
+        cells = [f"{1e3 * g['seconds'][n]:.2f}" for n in names]
+        cells += [f"{g['bytes'][n] / 1e6:.1f}" for n in names]
+        lines.append(f"| {g['along']} = {g['size']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def picture(results):
+    """Return the ratios to torch.nn as bars, and the growth of time and memory as lines."""
+    figure, axes = plots.subplots(2, 3, figsize=(8.4, 5.4))
+    kinds = list(dict.fromkeys(s["kind"] for s in results["steps"]))
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        names = [n for n in ORDER if n != "numpy-ml"]
+        for k, name in enumerate(names):
+            values = ratios(results, kind, name)
+            places = [p + (k - 1) * 0.25 for p in range(len(values))]
+            axis.bar(places, values, 0.25, label=name, color=plots.COLORS[k])
+        axis.axhline(1, color=plots.COLORS[-1], linestyle="--")
+        axis.set_title(kind)
+        axis.set_xticks(range(len(values)), [f"shape {k + 1}" for k in range(len(values))])
+        axis.tick_params(axis="x", rotation=60)
+    axes[0, 0].set_ylabel("time, torch.nn = 1")
+    axes[0, 0].legend(fontsize=7)
+    for axis, along in zip(
+        axes[1], dict.fromkeys(g["along"] for g in results["growth"]), strict=True
+    ):
+        rows = [g for g in results["growth"] if g["along"] == along]
+        for k, name in enumerate(rows[0]["bytes"]):
+            axis.loglog(
+                [g["size"] for g in rows],
+                [max(g["bytes"][name], 1e5) / 1e6 for g in rows],
+                "o-",
+                label=name,
+                color=plots.COLORS[k],
+            )
+        axis.set_xlabel(along)
+    axes[1, 0].set_ylabel("memory of a step (MB)")
+    axes[1, 0].legend(fontsize=7)
+    return plots.picture(
+        figure,
+        "Above, for RNN, LSTM and GRU, the time of a step as a multiple of torch.nn's over five "
+        "shapes. Below, the memory of an LSTM's step against T, N and H on logarithmic axes.",
+    )
