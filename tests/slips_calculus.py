@@ -1,0 +1,87 @@
+"""Slips in the rules of the calculus; see ``test_planted_errors``."""
+
+# The module with the checks.
+CHECKS = "planted_calculus"
+# file: [(name of a check, the text as it stands, the slip)]
+SLIPS = {
+    "calculus/rules.py": [
+        ("inner", "lambda c: ex.mul(c, b)", "lambda c: ex.mul(-1, c, b)"),
+        ("inner", "lambda c: ex.mul(c, a)", "lambda c: c * b"),
+        ("inner", "in reversed(pairs) if", "in pairs[:1] if"),
+        ("square", '"squared norm", a, 2 * a)', '"squared norm", a, a)'),
+        (
+            "scalar",
+            "[_times(*t.as_coeff_Mul()) for t in terms]",
+            "[_times(1, t) for t in terms[:1]]",
+        ),
+        (
+            "factor",
+            '"constant factor", [_times(number, rest)]',
+            '"constant factor", [_times(1, rest)]',
+        ),
+        ("scalar", "_times(outer.subs(inside, argument), argument)", "_times(1, argument)"),
+        ("factor", "lambda c: c * number)", "lambda c: c / number)"),
+        ("sum", "[_unchanged(t) for t in x.args if depends(t)]", "[_unchanged(x.args[0])]"),
+        ("product", "*_transposed(left), g, *_t", "-1, *_transposed(left), g, *_t"),
+        ("product", "ex.mul(scale, *_transposed(left), g", "ex.mul(*_transposed(left), g"),
+        (
+            "product",
+            "*_transposed(left), g, *_transposed(right))",
+            "*_transposed(right), g, *_transposed(left))",
+        ),
+        ("product", "ex.mul(scale, *_transposed(left), g", "ex.mul(scale, *left, g"),
+        ("product", "for f in reversed(factors)]", "for f in factors]"),
+        ("product", "_between(scale, factors[:i], factor,", "_between(scale, [], factor,"),
+        ("product", "lambda g: ex.inner(g, rest)", "lambda g: -ex.inner(g, rest)"),
+        ("product", "ex.mul(scale, *left, change, *right)", "ex.mul(scale, *right, change, *left)"),
+        ("transpose", "Part(x.arg, ex.transpose, ex.transpose)", "_unchanged(x.arg)"),
+        ("transpose", "ex.transpose, ex.transpose)", "ex.transpose, lambda g: g)"),
+        ("hadamard", "ex.hadamard(g, *before, *after)", "g"),
+        ("hadamard", "ex.hadamard(*before, change, *after)", "change"),
+        ("hadamard", "before, after = x.args[:i], x", "before, after = x.args[: i + 1], x"),
+        ("elementwise", "lambda g: ex.hadamard(g, f))", "lambda g: g)"),
+        ("elementwise", "lambda change: ex.hadamard(f, change)", "lambda change: change"),
+        ("trace", "nodes.Eye(x.arg.rows), ex.trace", "ex.ones(*x.arg.shape), ex.trace"),
+        ("total", "nodes.Ones(*a.shape), ex.total", "nodes.Eye(a.rows), ex.total"),
+        ("determinant", "ex.mul(x, ex.transpose(inverse))", "ex.mul(x, inverse)"),
+        ("determinant", "ex.mul(x, ex.transpose(inverse))", "ex.transpose(inverse)"),
+        ("inverse", "_between(-1, [x], x.arg, [x])", "_between(1, [x], x.arg, [x])"),
+        ("inverse", "_between(-1, [x], x.arg, [x])", "_between(-1, [x], x.arg, [x.arg])"),
+        ("matrix power", "ex.matrix_power(a, k - 1 - r)", "ex.matrix_power(a, k - r)"),
+        ("matrix power", "for r in range(k)", "for r in range(1, k)"),
+        ("softmax", "ex.mul(-ex.inner(p, g), ones)", "ex.mul(ex.inner(p, g), ones)"),
+        ("softmax", "ex.mul(-ex.inner(p, g), ones)", "ex.mul(-1, p)"),
+        ("softmax rows", "ex.mul(-1, row_sums)", "row_sums"),
+        ("softmax rows", "ex.hadamard(p, ex.add(g, ex.mul(-1, row_sums)))", "ex.hadamard(p, g)"),
+        (
+            "log-sum-exp",
+            '"log-sum-exp", x.args[0], ex.softmax(x.args[0])',
+            '"log-sum-exp", x.args[0], x.args[0]',
+        ),
+        (
+            "log-sum-exp rows",
+            "ex.hadamard(p, ex.mul(g, ex.ones(1, a.cols)))",
+            "ex.mul(g, ex.ones(1, a.cols))",
+        ),
+        ("diagonal", "x.args[0], ex.diag, ex.diag)", "x.args[0], ex.diag, lambda g: -ex.diag(g))"),
+    ],
+    "calculus/functions.py": [
+        (
+            "sigmoid",
+            "hadamard(output, add(one, mul(-1, output)))",
+            "hadamard(output, add(one, output))",
+        ),
+        ("sigmoid", "hadamard(output, add(one, mul(-1, output)))", "add(one, mul(-1, output))"),
+        (
+            "tanh",
+            "add(one, mul(-1, hadamard(output, output)))",
+            "add(one, hadamard(output, output))",
+        ),
+        ("tanh", "add(one, mul(-1, hadamard(output, output)))", "add(one, mul(-1, output))"),
+        ("exp", "        return output\n", "        return mul(-1, output)\n"),
+        ("elementwise", "result = sp.diff(expression, z)", "result = expression"),
+        ("inside", "body == sp.tanh(z)", "body.func is sp.tanh"),
+        ("power", "return mul(factor, argument)", "return argument"),
+        ("power", "return mul(factor, Elementwise(", "return mul(-1, factor, Elementwise("),
+    ],
+}
