@@ -173,7 +173,6 @@ class Recurrent(Layer):
         ]
         d_starts = [None] * len(sweeps)
         for k, level in reversed(list(enumerate(levels))):
-            dx = 0
             for d, suffix in enumerate(level):
                 flip = lengths.flip if suffix.endswith("_reverse") else _as_it_is
                 place = k * len(level) + d
