@@ -302,9 +302,10 @@ SLIPS = {
         ("gru", "s[place] for s in d_ends", "s[0] for s in d_ends"),
         ("lstm", "s[place] for s in d_ends", "s[place] for s in d_ends[::-1]"),
         ("gru", "_of_sweep(self.grads, suffix)", '_of_sweep(self.grads, "_l0")'),
-        ("gru", "dx + flip(part) if d else flip(part)", "flip(part)"),
-        ("gru", "dx + flip(part) if d else flip(part)", "dx + part"),
-        ("gru", "dx + flip(part) if d else flip(part)", "dx - flip(part) if d else flip(part)"),
+        ("gru", "dx = sum(parts[1:], parts[0])", "dx = parts[0]"),
+        ("gru", "dx = sum(parts[1:], parts[0])", "dx = parts[-1]"),
+        ("gru", "dx = sum(parts[1:], parts[0])", "dx = sum(parts) / len(parts)"),
+        ("gru", "parts.append(flip(part))", "parts.append(part)"),
         ("dropout", "dx if masks[k] is None else dx * masks[k]", "dx"),
         (
             "dropout",

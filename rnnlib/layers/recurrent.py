@@ -173,6 +173,7 @@ class Recurrent(Layer):
         ]
         d_starts = [None] * len(sweeps)
         for k, level in reversed(list(enumerate(levels))):
+            parts = []
             for d, suffix in enumerate(level):
                 flip = lengths.flip if suffix.endswith("_reverse") else _as_it_is
                 place = k * len(level) + d
@@ -181,7 +182,8 @@ class Recurrent(Layer):
                     tuple(s[place] for s in d_ends),
                     _of_sweep(self.grads, suffix),
                 )
-                dx = dx + flip(part) if d else flip(part)
+                parts.append(flip(part))
+            dx = sum(parts[1:], parts[0])
             dy = dx if masks[k] is None else dx * masks[k]
         d_input = self._layout(lengths.unsort(dy), batched)
         return d_input, self._returned_states(
