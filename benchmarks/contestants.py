@@ -29,9 +29,12 @@ def draw(kind, shape, seed=0):
     rows, bound = GATES[kind] * H, H**-0.5
     weights = {"weight_ih_l0": (rows, I), "weight_hh_l0": (rows, H)}
     weights |= {"bias_ih_l0": (rows,), "bias_hh_l0": (rows,)}
-    arrays = {name: rng.uniform(-bound, bound, size) for name, size in weights.items()}
-    arrays |= {"x": rng.standard_normal((T, N, I)), "d_output": rng.standard_normal((T, N, H))}
-    return {name: a.astype(np.float32) for name, a in arrays.items()}
+    arrays = {
+        name: rng.uniform(-bound, bound, size).astype(np.float32) for name, size in weights.items()
+    }
+    for name, size in (("x", I), ("d_output", H)):
+        arrays[name] = rng.standard_normal((T, N, size), np.float32)
+    return arrays
 
 
 def ours(kind, shape, arrays, **options):

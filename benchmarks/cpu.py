@@ -4,8 +4,9 @@
 
 The contestants take turns within one run, on the same weights and inputs, in float32.  Before each
 turn comes a pause, because the threads of one library go on spinning for a while after its last
-call and would slow down the next one, and a call that is not timed.  Reported are medians.  Before
-anything is timed, the outputs and all gradients are compared.
+call and would slow down the next one, and a call that is not timed.  A turn takes as many steps as
+fit into 20 ms, at least one.  Reported are medians over the turns.  Before anything is timed, the
+outputs and all gradients are compared.
 
 Writes cpu.json, with the machine, versions and date, and from it cpu.md and cpu.svg.
 """

@@ -64,16 +64,23 @@ def compare(kind, shape, rounds, pause):
     return {"seconds": in_turn(steps, rounds, pause, f"{kind} {shape}")}
 
 
+# A turn lasts at least so long, in seconds, so that a short step is timed in its stride.
+TURN = 0.02
+
+
 def in_turn(steps, rounds, pause, title):
-    """Time the steps in turn; return the median of each."""
+    """Time the steps in turn; return the median over the turns of each one's mean time."""
     seconds = {name: [] for name in steps}
     for _ in tqdm(range(rounds), desc=title, leave=False):
         for name, step in steps.items():
             time.sleep(pause)
             step()
-            start = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - start)
+            start, taken, count = time.perf_counter(), 0, 0
+            while taken < TURN:
+                step()
+                count += 1
+                taken = time.perf_counter() - start
+            seconds[name].append(taken / count)
     return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
@@ -101,10 +108,18 @@ def memory(name, shape):
 
 
 def _peak():
-    import resource
+    """Return the highest memory of this process so far, in bytes.
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    Linux counts what the parent had into ru_maxrss, so its own figure for the process comes first.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+    except (OSError, StopIteration):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _one_step(name, shape):

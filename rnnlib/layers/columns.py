@@ -75,19 +75,14 @@ class Columns:
         kept = self.memory(("kept", slot), k + 1, self.slots, H, N)
         rows = self.memory(("rows", slot), k + 1, N, H)
         scratch = self.memory("scratch", 3, H, N)
-        chunk = self._chunk(gates, N)
-        sums = self.memory("sums", gates, H, chunk, N)
+        sums = self.memory("sums", gates, H, k, N)
         weight_ih = self._halved("weight_ih", self.weights["weight_ih"])
         weight_hh = self._halved("weight_hh", self.weights["weight_hh"])
-        bias = self._halved("bias", self.added_bias()).reshape(gates, H, 1, 1)
+        np.matmul(weight_ih, _as_rows(x).T, out=_as_matrix(sums))
+        sums += self._halved("bias", self.added_bias()).reshape(gates, H, 1, 1)
         rows[0], kept[0, -1], scratch[2] = state[0], state[-1].T, state[0].T
-        by_time = kept[:-1], kept[1:, -1], rows[1:].transpose(0, 2, 1)
-        for t, (now, after, h_row, n) in enumerate(zip(*by_time, active, strict=True)):
-            if t % chunk == 0:
-                sums = sums[:, :, : k - t]
-                np.matmul(weight_ih, _as_rows(x[t : t + chunk]).T, out=_as_matrix(sums))
-                sums += bias
-            a = sums[:, :, t % chunk]
+        by_time = sums.transpose(2, 0, 1, 3), kept[:-1], kept[1:, -1], rows[1:].transpose(0, 2, 1)
+        for a, now, after, h_row, n in zip(*by_time, active, strict=True):
             if n == N:
                 h_row[...] = self.step(weight_hh, a, now, after, scratch)
                 continue
@@ -101,7 +96,7 @@ class Columns:
     def backward(self, dy, d_state, x, cache, active, dx, grads):
         """As in ``plain``."""
         (k, N, _), H, (kept, rows) = x.shape, self.H, cache
-        chunk = self._chunk(self.factors, N)
+        chunk = max(1, CACHE // max(1, self.factors * H * N * dy.itemsize))
         factors = self.memory("factors", chunk, self.factors, H, N)
         scratch = self.memory("scratch back", chunk + 1, H, N)
         sums = self.memory("sums", self.back, H, k, N)
@@ -130,10 +125,6 @@ class Columns:
         if "bias_ih" not in self.weights:
             return np.zeros(len(self.order) * self.H, self.memory.dtype)
         return self.weights["bias_ih"] + self.weights["bias_hh"]
-
-    def _chunk(self, arrays, N):
-        """Return how many steps with so many (H, N) arrays each stay in the cache."""
-        return max(1, CACHE // max(1, arrays * self.H * N * self.memory.dtype.itemsize))
 
     def _collect(self, sums, x, h_prev, dx, grads):
         da, ds = (_as_matrix(sums[part]) for part in (self.to_input, self.to_state))

@@ -1,0 +1,83 @@
+"""The benchmark compares before it times, and its reports are whole."""
+
+import json
+from pathlib import Path
+
+import contestants
+import measure
+import numpy as np
+import pytest
+import report
+
+SHAPE = (3, 2, 4, 5)
+RESULTS = Path(report.__file__).parent / "results" / "cpu.json"
+
+
+@pytest.mark.parametrize("kind", contestants.GATES)
+def test_the_contestants_compute_the_same(kind):
+    arrays = contestants.draw(kind, SHAPE)
+    expected = contestants.torch_nn(kind, SHAPE, arrays)()
+    assert len(expected) == 6
+    for make in (contestants.ours, contestants.autograd_loop):
+        found = make(kind, SHAPE, arrays)()
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_a_wrong_contestant_is_not_timed(monkeypatch):
+    def wrong(kind, shape, arrays):
+        step = contestants.torch_nn(kind, shape, arrays)
+        return lambda: {name: 1.01 * value for name, value in step().items()}
+
+    monkeypatch.setitem(measure.CONTESTANTS, "rnnlib", wrong)
+    with pytest.raises(AssertionError, match=r"rnnlib, GRU .* is not what torch.nn computes"):
+        measure.compare("GRU", SHAPE, 1, 0)
+
+
+def small_results():
+    steps = [
+        {"kind": kind, "shape": SHAPE, **measure.compare(kind, SHAPE, 1, 0)}
+        for kind in contestants.GATES
+    ]
+    growth = [
+        {
+            "along": along,
+            "size": size,
+            "seconds": {"torch.nn": 1e-3, "rnnlib": 2e-3},
+            "bytes": {"torch.nn": 10**6, "rnnlib": 0},
+        }
+        for along in "TNH"
+        for size in (2, 4)
+    ]
+    return {"about": measure.about(1, 1), "steps": steps, "growth": growth}
+
+
+def test_the_report(tmp_path, capsys):
+    results = small_results()
+    report.write(results, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cpu.json", "cpu.md", "cpu.svg"]
+    assert json.loads((tmp_path / "cpu.json").read_text())["about"]["threads"] == 1
+    table = (tmp_path / "cpu.md").read_text()
+    step = results["steps"][0]["seconds"]
+    assert f"| {step['rnnlib'] / step['torch.nn']:.2f} |" in table
+    assert table in capsys.readouterr().out
+    assert "<svg" in (tmp_path / "cpu.svg").read_text()
+
+
+def test_memory_of_a_step_is_measured_in_a_process_of_its_own():
+    small, large = (measure.memory("rnnlib", (T, 16, 64, 64)) for T in (10, 1000))
+    assert large > small
+    # The output, the input's gradient and six arrays a step, in float32.
+    assert large > 8 * 1000 * 16 * 64 * 4 / 2
+
+
+def test_the_stored_results_say_where_they_come_from():
+    about = json.loads(RESULTS.read_text(encoding="utf-8"))["about"]
+    for name in ("script", "date", "processor", "threads", "seed", "python", "versions"):
+        assert about[name] is not None, name
+    assert (RESULTS.parents[2] / about["script"]).is_file()
+
+
+def test_the_stored_table_is_that_of_the_stored_figures():
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    assert (RESULTS.parent / "cpu.md").read_text(encoding="utf-8") == report.table(results)
