@@ -46,8 +46,9 @@ class Columns:
 
     order: which block of torch's packing each block of H rows is on the way forward.
     sigmoids: the blocks, in this order, whose nonlinearity is σ.
-    slots: how many (H, N) arrays a step keeps.  The last one is the state before the step: the
-        cell c in an LSTM, otherwise h.
+    slots: how many (H, N) arrays a step keeps.  The last ones are the state before the step: h, and
+        before it c in an LSTM.
+    states: how many parts the state has.
     factors: how many (H, N) arrays of factors a step back takes.
     back: how many (H, N) gradients it writes; of these, ``to_state`` are those of the recurrent
         sum in torch's order, and ``to_input`` those of the input's share, rolled by ``roll``
@@ -56,7 +57,7 @@ class Columns:
 
     order = (0,)
     sigmoids = slice(0, 0)
-    slots = factors = back = 1
+    slots = states = factors = back = 1
     to_input = to_state = slice(None)
     roll = 0
 
@@ -74,24 +75,29 @@ class Columns:
         (k, N, _), H, gates = x.shape, self.H, len(self.order)
         kept = self.memory(("kept", slot), k + 1, self.slots, H, N)
         rows = self.memory(("rows", slot), k + 1, N, H)
-        scratch = self.memory("scratch", 3, H, N)
+        scratch = self.memory("scratch", 2, H, N)
         sums = self.memory("sums", gates, H, k, N)
         weight_ih = self._halved("weight_ih", self.weights["weight_ih"])
         weight_hh = self._halved("weight_hh", self.weights["weight_hh"])
         np.matmul(weight_ih, _as_rows(x).T, out=_as_matrix(sums))
         sums += self._halved("bias", self.added_bias()).reshape(gates, H, 1, 1)
-        rows[0], kept[0, -1], scratch[2] = state[0], state[-1].T, state[0].T
-        by_time = sums.transpose(2, 0, 1, 3), kept[:-1], kept[1:, -1], rows[1:].transpose(0, 2, 1)
+        rows[0] = state[0]
+        for part, place in zip(state, kept[0, ::-1], strict=False):
+            place[...] = part.T
+        afters = kept[1:, -self.states :]
+        by_time = sums.transpose(2, 0, 1, 3), kept[:-1], afters, rows[1:].transpose(0, 2, 1)
         for a, now, after, h_row, n in zip(*by_time, active, strict=True):
             if n == N:
                 h_row[...] = self.step(weight_hh, a, now, after, scratch)
                 continue
             # Where a sequence is over, its state stays.
-            now[:-1, :, n:], after[:, n:], h_row[:, n:] = 0, now[-1, :, n:], 0
+            over = now[..., n:]
+            over[: -self.states], after[..., n:] = 0, over[-self.states :]
+            h_row[:, n:] = 0
             arrays = (array[..., :n] for array in (a, now, after, scratch))
             h_row[:, :n] = self.step(weight_hh, *arrays)
-        ends = scratch[2], kept[k, -1]
-        return rows[1:], tuple(end.T.copy() for end in ends[-len(state) :]), (kept, rows)
+        ends = kept[k, : -self.states - 1 : -1]
+        return rows[1:], tuple(end.T.copy() for end in ends), (kept, rows)
 
     def backward(self, dy, d_state, x, cache, active, dx, grads):
         """As in ``plain``."""
@@ -105,7 +111,7 @@ class Columns:
         for end in range(k, 0, -chunk):
             steps = slice(max(0, end - chunk), end)
             count = steps.stop - steps.start
-            self.find_factors(kept[steps], kept[1:][steps, -1], factors[:count])
+            self.find_factors(kept[steps], kept[1:][steps, -self.states], factors[:count])
             scratch[1 : count + 1] = dy[steps].transpose(0, 2, 1)
             by_time = sums[:, :, steps].transpose(2, 0, 1, 3), factors[:count], scratch[1:]
             by_time = *by_time, kept[steps]
@@ -175,7 +181,8 @@ class ColumnsRNN(Columns):
         if nonlinearity == "sigmoid":
             self.sigmoids = slice(None)
 
-    def step(self, weight_hh, a, now, h, _):
+    def step(self, weight_hh, a, now, after, _):
+        h = after[0]
         np.matmul(weight_hh, now[0], out=h)
         h += a[0]
         if self.nonlinearity == "relu":
@@ -200,19 +207,19 @@ class ColumnsRNN(Columns):
 
 
 class ColumnsLSTM(Columns):
-    """c = f∘c_prev + i∘g, h = o∘tanh(c).  Keeps i, f, o, g and c_prev, in this order."""
+    """c = f∘c_prev + i∘g, h = o∘tanh(c).  Keeps i, f, o, g, c_prev and h_prev, in this order."""
 
     order = (0, 1, 3, 2)
     sigmoids = slice(0, 3)
-    slots, factors, back = 5, 5, 4
+    slots, states, factors, back = 6, 2, 5, 4
 
-    def step(self, weight_hh, a, now, c, scratch):
-        gates, (ig, fc, h) = now[:4], scratch
-        np.matmul(weight_hh, h, out=_as_matrix(gates))
+    def step(self, weight_hh, a, now, after, scratch):
+        gates, (ig, fc), (c, h) = now[:4], scratch, after
+        np.matmul(weight_hh, now[5], out=_as_matrix(gates))
         gates += a
         np.tanh(gates, out=gates)
         _from_tanh(now[:3])
-        np.multiply(now[:2], now[3:], out=scratch[:2])
+        np.multiply(now[:2], now[3:5], out=scratch)
         np.add(ig, fc, out=c)
         np.tanh(c, out=ig)
         return np.multiply(now[2], ig, out=h)
@@ -220,12 +227,12 @@ class ColumnsLSTM(Columns):
     def find_factors(self, kept, c, factors):
         # With r = tanh(c): dc∘(first three) = da_i, da_f, da_g; dh∘r∘o∘(1 - o) = da_o; and
         # dh∘o∘(1 - r²) is what dc receives through h.
-        i, _, o, g, _ = kept.swapaxes(0, 1)
+        i, _, o, g, _, _ = kept.swapaxes(0, 1)
         _, _, of_g, of_o, of_c = factors.swapaxes(0, 1)
         # The slopes s∘(1 - s) = s - s² of i, f and o; that of o goes on to its own place.
         np.multiply(kept[:, :3], kept[:, :3], out=factors[:, :3])
         np.subtract(kept[:, :3], factors[:, :3], out=factors[:, :3])
-        factors[:, :2] *= kept[:, 3:]
+        factors[:, :2] *= kept[:, 3:5]
         r = np.tanh(c, out=of_c)
         np.multiply(factors[:, 2], r, out=of_o)
         of_c *= r
@@ -264,8 +271,8 @@ class ColumnsGRU(Columns):
             added[2 * self.H :] = self.weights["bias_ih"][2 * self.H :]
         return added
 
-    def step(self, weight_hh, a, now, h, _):
-        r, z, m, n, h_prev = now
+    def step(self, weight_hh, a, now, after, _):
+        (r, z, m, n, h_prev), (h,) = now, after
         gates = now[:2]
         np.matmul(weight_hh, h_prev, out=_as_matrix(now[:3]))
         m += self.bias_m
