@@ -82,42 +82,50 @@ def _growth_table(results):
 
 
 def picture(results):
-    """Return the ratios to torch.nn as bars, and the growth of time and memory as lines."""
-    figure, axes = plots.subplots(2, 3, figsize=(8.4, 5.4))
-    kinds = list(dict.fromkeys(s["kind"] for s in results["steps"]))
+    """Return the ratios to torch.nn as bars, and the growth of memory as lines."""
+    figure, axes = plots.subplots(2, 3, figsize=(8.4, 6.4), sharey="row")
+    kinds = dict.fromkeys(step["kind"] for step in results["steps"])
     for axis, kind in zip(axes[0], kinds, strict=True):
-        names = [n for n in ORDER if n != "numpy-ml"]
-        for k, name in enumerate(names):
-            values = ratios(results, kind, name)
-            places = [p + (k - 1) * 0.25 for p in range(len(values))]
-            axis.bar(places, values, 0.25, label=name, color=plots.COLORS[k])
-        axis.axhline(1, color=plots.COLORS[-1], linestyle="--")
-        axis.set_title(kind)
-        axis.set_xticks(range(len(values)), [f"shape {k + 1}" for k in range(len(values))])
-        axis.tick_params(axis="x", rotation=60)
+        _bars(axis, kind, results)
+    along = dict.fromkeys(g["along"] for g in results["growth"])
+    for axis, name in zip(axes[1], along, strict=True):
+        _lines(axis, name, results)
     axes[0, 0].set_ylabel("time, torch.nn = 1")
-    axes[0, 0].legend(fontsize=7)
-    for axis, along in zip(
-        axes[1], dict.fromkeys(g["along"] for g in results["growth"]), strict=True
-    ):
-        rows = [g for g in results["growth"] if g["along"] == along]
-        for k, name in enumerate(rows[0]["bytes"]):
-            axis.loglog(
-                [g["size"] for g in rows],
-                # A rise too small to be seen has no place on a logarithmic axis.
-                [g["bytes"][name] / 1e6 or math.nan for g in rows],
-                "o-",
-                label=name,
-                color=plots.COLORS[k],
-            )
-        axis.set_xlabel(along)
-    axes[1, 0].set_ylabel("memory of a step (MB)")
-    axes[1, 0].legend(fontsize=7)
+    axes[1, 0].set_ylabel("memory of an LSTM's step (MB)")
+    for row, place in ((0, "outside upper center"), (1, "outside lower center")):
+        figure.legend(*axes[row, 0].get_legend_handles_labels(), loc=place, ncols=3)
     return plots.picture(
         figure,
         "Above, for RNN, LSTM and GRU, the time of a step as a multiple of torch.nn's over five "
-        "shapes. Below, the memory of an LSTM's step against T, N and H on logarithmic axes.",
+        "shapes, on a logarithmic axis. Below, the memory of an LSTM's step against T, N and H on "
+        "logarithmic axes, for torch.nn, rnnlib, and rnnlib with a checkpoint every √T steps.",
     )
+
+
+def _bars(axis, kind, results):
+    shapes = [step["shape"] for step in results["steps"] if step["kind"] == kind]
+    for k, name in enumerate(n for n in ORDER if n != "numpy-ml"):
+        places = [place + (k - 1) * 0.25 for place in range(len(shapes))]
+        axis.bar(places, ratios(results, kind, name), 0.25, label=name, color=plots.COLORS[k])
+    axis.axhline(1, color=plots.COLORS[-1], linestyle="--")
+    axis.set(title=kind, yscale="log")
+    ticks = [0.125, 0.25, 0.5, 1, 2, 4]
+    axis.set_yticks(ticks, [str(t) for t in ticks])
+    axis.minorticks_off()
+    axis.set_xticks(range(len(shapes)), [", ".join(map(str, shape)) for shape in shapes])
+    axis.tick_params(axis="x", rotation=60, labelsize=7)
+
+
+def _lines(axis, along, results):
+    rows = [g for g in results["growth"] if g["along"] == along]
+    sizes = [g["size"] for g in rows]
+    for name, color in zip(rows[0]["bytes"], plots.COLORS[1:], strict=False):
+        # A rise too small to be seen has no place on a logarithmic axis.
+        values = [g["bytes"][name] / 1e6 or math.nan for g in rows]
+        axis.loglog(sizes, values, "o-", label=name, color=color)
+    axis.set_xlabel(along)
+    axis.minorticks_off()
+    axis.set_xticks(sizes, [str(size) for size in sizes])
 
 
 if __name__ == "__main__":
