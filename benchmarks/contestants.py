@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 import rnnlib
-from rnnlib.layers import columns
 
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
@@ -147,10 +146,9 @@ def products(kind, shape, arrays):
     W, U = arrays["weight_ih_l0"], arrays["weight_hh_l0"]
     rows = len(W)
     x, back = arrays["x"].reshape(T * N, I), np.ascontiguousarray(U.T)
-    memory = columns.Memory(np.dtype(np.float32))
     sums, h_all = np.ones((rows, T * N), np.float32), np.ones((T * N, H), np.float32)
     one, h = np.ones((rows, N), np.float32), np.ones((H, N), np.float32)
-    dx, dW, dU = memory("dx", T * N, I), memory("dW", rows, I), memory("dU", rows, H)
+    dx, dW, dU = (np.empty(size, np.float32) for size in ((T * N, I), (rows, I), (rows, H)))
 
     def step():
         np.matmul(W, x.T, out=sums)

@@ -41,6 +41,22 @@ SLIPS = {
         ("linear", '"bias": d_bias', '"bias": d_bias / len(x)'),
         ("linear", "return dx.reshape(x.shape)", "return dx.reshape(x.shape).swapaxes(0, 1)"),
     ],
+    "layers/grads.py": [
+        ("plain tanh", "self.arrays[name] += share", "self.arrays[name][...] = share"),
+        ("plain tanh", "self.arrays[name][...] = share", "self.arrays[name] += share"),
+        (
+            "plain tanh",
+            "self.arrays[name] += left @ right",
+            "np.matmul(left, right, out=self.arrays[name])",
+        ),
+        (
+            "plain tanh",
+            "np.matmul(left, right, out=self.arrays[name])",
+            "self.arrays[name] += left @ right",
+        ),
+        ("plain tanh", "= share\n            self._begun.add(name)", "= share"),
+        ("plain tanh", "[name])\n            self._begun.add(name)", "[name])"),
+    ],
     "layers/plain.py": [
         # The way forward.
         ("projected", "y = np.zeros((*x", "y = np.ones((*x"),
@@ -98,21 +114,6 @@ SLIPS = {
         ("projected", "self.add_more(ds, dh, caches, grads)", "pass"),
         ("plain tanh", '"weight_hh", ds.T, h_prev)', '"weight_hh", h_prev.T, ds)'),
         ("plain tanh", '"weight_hh", ds.T, h_prev)', '"weight_hh", -ds.T, h_prev)'),
-        # Shares from several blocks.
-        ("plain tanh", "self.arrays[name] += share", "self.arrays[name][...] = share"),
-        ("plain tanh", "self.arrays[name][...] = share", "self.arrays[name] += share"),
-        (
-            "plain tanh",
-            "self.arrays[name] += left @ right",
-            "np.matmul(left, right, out=self.arrays[name])",
-        ),
-        (
-            "plain tanh",
-            "np.matmul(left, right, out=self.arrays[name])",
-            "self.arrays[name] += left @ right",
-        ),
-        ("plain tanh", "= share\n            self._begun.add(name)", "= share"),
-        ("plain tanh", "[name])\n            self._begun.add(name)", "[name])"),
         (
             "reset before",
             "cache[place] for cache, _ in caches",

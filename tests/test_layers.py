@@ -1,80 +1,22 @@
 """Layers against torch.nn, every gradient by name, and what they promise beside the numbers."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recurrent_cases import SIZES, Case, randomize
 
 from rnnlib import RNN, Linear
 
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
-SIZES = st.integers(1, 5)
 SEEDS = st.integers(0, 2**32)
 
 
-@dataclass(frozen=True)
-class Case:
-    """One way to use an RNN."""
-
-    seed: int
-    T: int = 4
-    N: int = 3
-    input_size: int = 2
-    hidden_size: int = 5
-    nonlinearity: str = "tanh"
-    bias: bool = True
-    batch_first: bool = False
-    batched: bool = True
-    with_h_0: bool = True
-    with_d_state: bool = True
-
-    def layer(self, **options):
-        options = {"bias": self.bias, "batch_first": self.batch_first, **options}
-        return RNN(
-            self.input_size,
-            self.hidden_size,
-            nonlinearity=self.nonlinearity,
-            rng=self.seed,
-            **options,
-        )
-
-    def arrays(self):
-        """Return x, h_0, d_output, d_state; h_0 and d_state may be None."""
-        draw = np.random.default_rng(self.seed).standard_normal
-        if not self.batched:
-            lead, state = (self.T,), (1, self.hidden_size)
-        else:
-            lead = (self.N, self.T) if self.batch_first else (self.T, self.N)
-            state = (1, self.N, self.hidden_size)
-        shapes = (*lead, self.input_size), state, (*lead, self.hidden_size), state
-        x, h_0, d_output, d_state = map(draw, shapes)
-        return x, h_0 if self.with_h_0 else None, d_output, d_state if self.with_d_state else None
-
-
-CASES = st.builds(
-    Case,
-    seed=SEEDS,
-    T=SIZES,
-    N=SIZES,
-    input_size=SIZES,
-    hidden_size=SIZES,
-    nonlinearity=st.sampled_from(["tanh", "relu"]),
-    bias=st.booleans(),
-    batch_first=st.booleans(),
-    batched=st.booleans(),
-    with_h_0=st.booleans(),
-    with_d_state=st.booleans(),
-)
-
-
-def randomize(layer, seed):
-    """Replace every parameter; the biases come out far from zero."""
-    rng = np.random.default_rng(seed)
-    new = {name: rng.normal(0.1, 0.7, p.shape) for name, p in layer.parameters.items()}
-    layer.load_state_dict(new)
+def given_to(case):
+    """Return input, hx, d_output and d_state in the case's layout."""
+    x, hx, d_output, d_state = case.arrays()
+    return case.laid_out(x), case.as_hx(hx), case.laid_out(d_output), case.as_hx(d_state)
 
 
 def tensors(arrays, requires_grad=False):
@@ -94,63 +36,10 @@ def assert_grads(layer, module):
         np.testing.assert_allclose(layer.grads[name], p.grad.numpy(), **TOLERANCE, err_msg=name)
 
 
-def torch_rnn(case, layer):
-    module = torch.nn.RNN(
-        case.input_size,
-        case.hidden_size,
-        nonlinearity=case.nonlinearity,
-        bias=case.bias,
-        batch_first=case.batch_first,
-        dtype=torch.float64,
-    )
-    module.load_state_dict(tensors(layer.state_dict()))
-    return module
-
-
-def run_torch(module, x, h_0, d_output, d_state):
-    """Return output, h_n, d_x, d_h_0 (None without h_0) and leave the parameters' ``.grad``."""
-    x = torch.tensor(x, requires_grad=True)
-    h_0 = None if h_0 is None else torch.tensor(h_0, requires_grad=True)
-    output, h_n = module(x, h_0)
-    roots, seeds = [output], [torch.tensor(d_output)]
-    if d_state is not None:
-        roots, seeds = [*roots, h_n], [*seeds, torch.tensor(d_state)]
-    torch.autograd.backward(roots, seeds)
-    return output, h_n, x.grad, None if h_0 is None else h_0.grad
-
-
-def assert_equals_torch(case):
-    layer = case.layer()
-    randomize(layer, case.seed + 1)
-    module = torch_rnn(case, layer)
-    x, h_0, d_output, d_state = case.arrays()
-    expected = run_torch(module, x, h_0, d_output, d_state)
-    output, h_n = layer(x, h_0)
-    d_x, d_h_0 = layer.backward(d_output, d_state)
-    for ours, theirs in zip((output, h_n, d_x, d_h_0), expected, strict=True):
-        if theirs is not None:
-            assert_close(ours, theirs)
-    assert d_h_0.shape == h_n.shape
-    assert_grads(layer, module)
-
-
-@settings(deadline=None)
-@given(CASES)
-def test_rnn_equals_torch(case):
-    assert_equals_torch(case)
-
-
-@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
-@pytest.mark.parametrize("T", [1, 2, 30])
-@pytest.mark.parametrize("batched", [True, False])
-def test_rnn_equals_torch_in_the_named_cases(T, nonlinearity, batched):
-    assert_equals_torch(Case(seed=T, T=T, nonlinearity=nonlinearity, batched=batched))
-
-
 def test_without_h_0_the_gradient_is_that_of_a_zero_state():
-    case = Case(seed=3)
+    case = Case("RNN", seed=3)
     layer = case.layer()
-    x, h_0, d_output, d_state = case.arrays()
+    x, h_0, d_output, d_state = given_to(case)
     layer(x, np.zeros_like(h_0))
     expected = layer.backward(d_output, d_state)
     layer(x)
@@ -161,10 +50,9 @@ def test_without_h_0_the_gradient_is_that_of_a_zero_state():
 @settings(deadline=None, max_examples=40)
 @given(SEEDS, SIZES, SIZES, SIZES, SIZES, st.booleans())
 def test_sigmoid_equals_autograd(seed, T, N, input_size, hidden_size, bias):
-    case = Case(seed, T, N, input_size, hidden_size, nonlinearity="sigmoid", bias=bias)
+    case = Case("RNN", seed, T, N, input_size, hidden_size, nonlinearity="sigmoid", bias=bias)
     layer = case.layer()
-    randomize(layer, seed)
-    x, h_0, d_output, d_state = case.arrays()
+    x, h_0, d_output, d_state = given_to(case)
     p = tensors(layer.parameters, requires_grad=True)
     t = tensors({"x": x, "h_0": h_0}, requires_grad=True)
     b_ih, b_hh = (p[k] if bias else 0.0 for k in ("bias_ih_l0", "bias_hh_l0"))
@@ -204,9 +92,9 @@ def test_linear_equals_torch(seed, lead, in_features, out_features, bias):
 
 def used_rnn(**options):
     """Return an RNN after a forward pass, and arguments for its backward."""
-    case = Case(seed=5)
+    case = Case("RNN", seed=5)
     layer = case.layer(**options)
-    x, h_0, d_output, d_state = case.arrays()
+    x, h_0, d_output, d_state = given_to(case)
     layer(x, h_0)
     return layer, (d_output, d_state)
 
@@ -264,9 +152,9 @@ def test_backward_leaves_its_arguments_and_the_parameters_alone(used):
 @pytest.mark.parametrize("batched", [False, True])
 @pytest.mark.parametrize("T", [1, 3])
 def test_a_caller_may_write_into_what_the_rnn_returned(T, batched, batch_first):
-    case = Case(seed=8, T=T, batched=batched, batch_first=batch_first)
+    case = Case("RNN", seed=8, T=T, batched=batched, batch_first=batch_first)
     layer = case.layer()
-    x, h_0, *cotangents = case.arrays()
+    x, h_0, *cotangents = given_to(case)
     output, h_n = layer(x, h_0)
     assert not np.shares_memory(output, h_n)
     first = everything(layer, cotangents)
@@ -515,9 +403,9 @@ def test_backward_before_forward(layer):
 
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu", "sigmoid"])
 def test_float32_stays_float32(nonlinearity):
-    case = Case(seed=1, nonlinearity=nonlinearity)
+    case = Case("RNN", seed=1, nonlinearity=nonlinearity)
     layer = case.layer(dtype=np.float32)
-    x, h_0, *cotangents = case.arrays()
+    x, h_0, *cotangents = given_to(case)
     results = [*layer(x, h_0), *everything(layer, cotangents), *layer.state_dict().values()]
     assert {a.dtype for a in results} == {np.dtype(np.float32)}
     exact = case.layer()

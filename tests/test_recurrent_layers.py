@@ -27,7 +27,9 @@ def test_equals_torch(case):
 NAMED = {
     "one step": Case(T=1),
     "long": Case(T=40),
-    "one example": Case(batched=False),
+    "two steps": Case(T=2, nonlinearity="relu"),
+    "one step of one example": Case(T=1, batched=False, nonlinearity="relu"),
+    "one example": Case(T=30, batched=False),
     "deep": Case(num_layers=3),
     "both ways": Case(bidirectional=True, num_layers=2),
     "projected": Case(project=True, num_layers=2, bidirectional=True),

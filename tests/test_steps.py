@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rnnlib.layers import columns, plain
 from rnnlib.layers.columns import Memory
-from rnnlib.layers.plain import Grads
+from rnnlib.layers.grads import Grads
 from rnnlib.layers.sweep import Sweep
 
 # name: (gates, number of states, plain form, fast form)

@@ -59,41 +59,10 @@ class LSTM(Recurrent):
     peephole: the gates see the cell [Gers and Schmidhuber 2000], through weight_peephole_l0 of
         shape (3H,), packed i, f, o.  torch has no such option.
     These two forms run the plain equations, which take more time and memory.
-    The other arguments are those of ``Recurrent``.  Derived in the chapter "The LSTM".
+    The arguments are those of ``Recurrent``.  Derived in the chapter "The LSTM".
     """
 
     gates, states = 4, ("h", "c")
-
-    def __init__(
-        self,
-        input_size,
-        hidden_size,
-        num_layers=1,
-        bias=True,
-        batch_first=False,
-        dropout=0.0,
-        bidirectional=False,
-        proj_size=0,
-        *,
-        peephole=False,
-        checkpoint=None,
-        dtype=np.float64,
-        rng=None,
-    ):
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            proj_size,
-            peephole=peephole,
-            checkpoint=checkpoint,
-            dtype=dtype,
-            rng=rng,
-        )
 
     def _steps(self, weights, memory):
         if self.peephole or self.proj_size:

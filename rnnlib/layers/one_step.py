@@ -5,6 +5,7 @@ import numpy as np
 from rnnlib import _checks, cells
 from rnnlib.layers import plain
 from rnnlib.layers.base import Layer, checked_states
+from rnnlib.layers.grads import Grads
 
 
 class Cell(Layer):
@@ -83,7 +84,7 @@ class Cell(Layer):
         no_more = np.zeros((1, *d_state[0].shape), self.dtype)
         dx = np.empty_like(rows)
         if not self._going_back:
-            self._grads = plain.Grads(self.grads)
+            self._grads = Grads(self.grads)
         self._going_back = True
         before = steps.backward(no_more, d_state, rows, cache, [rows.shape[1]], dx, self._grads)
         self._calls.pop()

@@ -18,6 +18,7 @@ class Recurrent(Layer):
     runs blocks of time steps.  T is time, N batch, I input_size, H hidden_size, D directions
     (1 or 2), and R the size of the output of one direction: proj_size, or else H.
 
+    proj_size, peephole: for the LSTM alone; see there.
     num_layers: layers on top of one another, each on the outputs of the one below.
     bidirectional: every layer also reads the sequences from their ends, with weights of its own.
     dropout: the share of the outputs between two layers that is set to zero while training; the
@@ -62,8 +63,11 @@ class Recurrent(Layer):
             "dropout", dropout, "a number from 0 to 1", lambda p: 0 <= p <= 1
         )
         if self.dropout and self.num_layers == 1:
+            # The line to blame is the caller's, behind the constructor of a subclass if it has one.
+            own = type(self).__init__ is not Recurrent.__init__
             warnings.warn(
-                "dropout: it acts between layers, and num_layers=1 has no between", stacklevel=3
+                "dropout: it acts between layers, and num_layers=1 has no between",
+                stacklevel=2 + own,
             )
         self.proj_size = _checks.count("proj_size", proj_size)
         if self.proj_size >= self.hidden_size:

@@ -8,7 +8,7 @@ need memory for √T states and √T steps, instead of T steps.
 
 import numpy as np
 
-from rnnlib.layers.plain import Grads
+from rnnlib.layers.grads import Grads
 
 
 class Sweep:
