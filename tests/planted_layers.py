@@ -5,6 +5,7 @@ forward pass that is wrong in itself is noticed too.  The sizes are equal where 
 that shapes cannot give a slip away.
 """
 
+import weakref
 from dataclasses import replace
 from unittest import mock
 
@@ -14,7 +15,10 @@ import torch
 from planted_cells import STEPS, same
 from recurrent_cases import Case, randomize, run, run_torch
 
-from rnnlib.layers import LSTM, RNN, GRUCell, Linear, LSTMCell, RNNCell, base, columns, plain
+from rnnlib import cells, sequences
+from rnnlib.layers import LSTM, RNN, GRUCell, Linear, LSTMCell, RNNCell, base, columns
+from rnnlib.layers.plain import Plain
+from rnnlib.sequences import GRUSequence, LSTMSequence, ResetBeforeGRUSequence, RNNSequence
 
 # With these seeds of ``Case`` three or four sequences stand in an order that is not undone by
 # sorting them once more.  With SEED all lengths differ; with LATE all reach the second step.
@@ -82,12 +86,14 @@ FORMS = {
     "gru": ("GRU", {}, {}),
     "reset before": ("GRU", {"reset_after": False}, {}),
 }
-# By the plain equations: forms that the layers run on columns.
-PLAIN = {
-    **{f: lambda w, _, f=f: plain.PlainRNN(w, f) for f in ("tanh", "relu", "sigmoid")},
-    "lstm": lambda w, _: plain.PlainLSTM(w),
-    "gru": lambda w, _: plain.PlainGRU(w),
+SEQUENCES = {
+    **{f: lambda w, f=f: RNNSequence(w, f) for f in ("tanh", "relu", "sigmoid")},
+    **dict.fromkeys(("lstm", "projected", "peephole"), LSTMSequence),
+    "gru": GRUSequence,
+    "reset before": ResetBeforeGRUSequence,
 }
+# By the plain equations: forms that the layers run on columns.
+PLAIN = {f: lambda w, _, f=f: Plain(SEQUENCES[f](w)) for f in ("tanh", "lstm", "gru")}
 
 
 def dirty(shape, dtype=float):
@@ -198,6 +204,141 @@ def drawn():
     )
 
 
+# Sequences as rows -----------------------------------------------------------------------
+
+
+def literal_rows(name, w, x, state, counts, reverse):
+    """What ``Sequence.forward`` means, row by row in torch: the rows of y, and the state after."""
+    firsts, y, ends = np.cumsum([0, *counts]), [None] * len(x), []
+    w = {f"bias_{k}": torch.zeros(len(w[f"weight_{k}"]), dtype=x.dtype) for k in ("ih", "hh")} | w
+    for n in range(counts[0]):
+        rows = [first + n for first, count in zip(firsts, counts, strict=False) if n < count]
+        s = [part[n] for part in state]
+        for row in rows[::-1] if reverse else rows:
+            s = STEPS[name](w, x[row] @ w["weight_ih"].T + w["bias_ih"], *s)
+            y[row] = s[0]
+        ends.append(s)
+    return torch.stack(y), *(torch.stack(parts) for parts in zip(*ends, strict=True))
+
+
+def row_arrays(name, counts, bias=True, n=4):
+    """Weights, rows x, and the state, at random; all sizes are equal."""
+    draw, gates = np.random.default_rng(SEED).standard_normal, {"gru": 3, "reset before": 3}
+    gates = gates.get(name, 4 if name in ("lstm", "projected", "peephole") else 1)
+    w = {"weight_ih": draw((gates * n, n)), "weight_hh": draw((gates * n, n))}
+    if bias:
+        w |= {"bias_ih": draw(gates * n), "bias_hh": draw(gates * n)}
+    if name == "projected":
+        w["weight_hr"] = draw((n, n))
+    if name in ("projected", "peephole"):
+        w["weight_peephole"] = draw(3 * n)
+    return w, draw((sum(counts), n)), tuple(draw((1 + (gates == 4), counts[0], n)))
+
+
+def sequence(name, counts, reverse, bias):
+    """One run over rows, there and back, with all that its options promise."""
+    w, x, state = row_arrays(name, counts, bias)
+    t_w = {k: torch.tensor(a, requires_grad=True) for k, a in w.items()}
+    t_x, *t_state = (torch.tensor(a, requires_grad=True) for a in (x, *state))
+    theirs = literal_rows(name, t_w, t_x, t_state, counts, reverse)
+    draw = np.random.default_rng(SEED + 1).standard_normal
+    seeds = [draw(tuple(part.shape)) for part in theirs]
+    torch.autograd.backward(theirs, [torch.tensor(a) for a in seeds])
+
+    run = SEQUENCES[name](w)
+    y, after, kept = run.forward(x, state, counts, reverse)
+    if not same(dict(enumerate((y, *after))), dict(enumerate(part.detach() for part in theirs))):
+        return False
+    y_alone, _, nothing = run.forward(x, state, counts, reverse, keep=False)
+    given = seeds[0], tuple(seeds[1:]), x, state, y, kept, counts, reverse
+    d_state, grads = run.backward(*given)
+    ours = {**dict(enumerate(d_state)), **grads}
+    expected = {"x": t_x.grad, **{k: s.grad for k, s in enumerate(t_state)}}
+    return (
+        np.array_equal(y_alone, y)
+        and nothing == ()
+        and all(len(slot) == len(x) for slot in kept)
+        and [*grads] == ["x", *w]
+        and same(ours, expected | {k: a.grad for k, a in t_w.items()})
+        and all(
+            only(run, given, d_state, grads, wanted)
+            for wanted in ([], *([name] for name in grads), [*w][::-1], ["x", *w][::2])
+        )
+    )
+
+
+def only(run, given, d_state, grads, wanted):
+    """Only what is wanted is computed, and it is what it was among all."""
+    asked = []
+
+    def products(*args):
+        found = there(*args)
+        return {name: lambda name=name: asked.append(name) or found[name]() for name in found}
+
+    there = run.products
+    with mock.patch.object(run, "products", products):
+        again, found = run.backward(*given, wanted=wanted)
+    return (
+        asked == wanted == [*found]
+        and same(found, {name: grads[name] for name in wanted})
+        and same(dict(enumerate(again)), dict(enumerate(d_state)))
+    )
+
+
+def rows_of(name):
+    """Equal and unequal lengths, in both directions, with biases and without."""
+    return all(
+        sequence(name, counts, reverse, bias)
+        for counts in ([4] * 4, [4, 3, 3, 1])
+        for reverse in (False, True)
+        for bias in (True, False)
+    )
+
+
+def memory():
+    """The inputs' share is freed before the steps are gathered, and each of these as it is."""
+    w, x, state = row_arrays("lstm", [2, 2])
+    sums, freed, alive = [], [], []
+
+    def linear(*args):
+        a = linear_there(*args)
+        sums.append(weakref.ref(a))
+        return a
+
+    def gathered(xp, steps, reverse):
+        # What came first is the sum of the inputs, for all steps.
+        freed.append(sums[0]() is None)
+        return there(xp, steps, reverse)
+
+    there, linear_there = sequences._gathered, cells.linear
+    with (
+        mock.patch.object(sequences.cells, "linear", linear),
+        mock.patch.object(sequences, "_gathered", gathered),
+    ):
+        LSTMSequence(w).forward(x, state, [2, 2])
+
+    steps = [tuple(np.ones((2, 2)) for _ in range(3)) for _ in range(4)]
+    arrays = [weakref.ref(part) for step in steps for part in step]
+
+    class Counting:
+        @staticmethod
+        def concat(parts):
+            alive.append(sum(ref() is not None for ref in arrays))
+            return np.concatenate(parts)
+
+    there(Counting, steps, False)
+    return freed == [True] and alive == [12, 8, 4]
+
+
+def one_block():
+    case = Case("GRU", SEED, T=5, N=3, input_size=3, hidden_size=3)
+    net = case.layer()
+    net._steps = PLAIN["gru"]
+    net(case.arrays()[0])
+    (sweep,) = net._cache[0]
+    return [block for block, _ in sweep.kept] == [slice(0, 5)]
+
+
 # Cells one step at a time, and what all layers share ---------------------------------------
 
 
@@ -287,6 +428,9 @@ def weights():
 CHECKS = {
     **{name: lambda name=name: layer(name) for name in FORMS},
     **{f"plain {name}": lambda name=name: layer(name, PLAIN[name]) for name in PLAIN},
+    **{f"rows {name}": lambda name=name: rows_of(name) for name in SEQUENCES},
+    "memory": memory,
+    "one block": one_block,
     "blocks": lambda: all(layer(name, COLUMNS=6) for name in ("tanh", "lstm", "gru")),
     # Two or three steps of the largest case.
     "chunks": lambda: all(

@@ -5,28 +5,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnlib.layers import columns, plain
+from rnnlib.layers import columns
 from rnnlib.layers.columns import Memory
 from rnnlib.layers.grads import Grads
+from rnnlib.layers.plain import Plain
 from rnnlib.layers.sweep import Sweep
+from rnnlib.sequences import GRUSequence, LSTMSequence, RNNSequence
 
 # name: (gates, number of states, plain form, fast form)
 FORMS = {
-    "rnn": (1, 1, plain.PlainRNN, columns.ColumnsRNN),
+    "rnn": (1, 1, lambda w: Plain(RNNSequence(w)), columns.ColumnsRNN),
     "relu": (
         1,
         1,
-        lambda w: plain.PlainRNN(w, "relu"),
+        lambda w: Plain(RNNSequence(w, "relu")),
         lambda w, m: columns.ColumnsRNN(w, m, "relu"),
     ),
     "sigmoid": (
         1,
         1,
-        lambda w: plain.PlainRNN(w, "sigmoid"),
+        lambda w: Plain(RNNSequence(w, "sigmoid")),
         lambda w, m: columns.ColumnsRNN(w, m, "sigmoid"),
     ),
-    "lstm": (4, 2, plain.PlainLSTM, columns.ColumnsLSTM),
-    "gru": (3, 1, plain.PlainGRU, columns.ColumnsGRU),
+    "lstm": (4, 2, lambda w: Plain(LSTMSequence(w)), columns.ColumnsLSTM),
+    "gru": (3, 1, lambda w: Plain(GRUSequence(w)), columns.ColumnsGRU),
 }
 SIZES = st.integers(1, 5)
 

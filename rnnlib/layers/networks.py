@@ -6,8 +6,10 @@ What they share in use stands in ``recurrent.Recurrent``: calling them, ``backwa
 import numpy as np
 
 from rnnlib import _checks, cells
-from rnnlib.layers import columns, plain
+from rnnlib.layers import columns
+from rnnlib.layers.plain import Plain
 from rnnlib.layers.recurrent import Recurrent
+from rnnlib.sequences import LSTMSequence, ResetBeforeGRUSequence
 
 
 class RNN(Recurrent):
@@ -66,7 +68,7 @@ class LSTM(Recurrent):
 
     def _steps(self, weights, memory):
         if self.peephole or self.proj_size:
-            return plain.PlainLSTM(weights)
+            return Plain(LSTMSequence(weights))
         return columns.ColumnsLSTM(weights, memory)
 
 
@@ -113,4 +115,4 @@ class GRU(Recurrent):
     def _steps(self, weights, memory):
         if self.reset_after:
             return columns.ColumnsGRU(weights, memory)
-        return plain.PlainResetBeforeGRU(weights)
+        return Plain(ResetBeforeGRUSequence(weights))

@@ -3,9 +3,10 @@
 import numpy as np
 
 from rnnlib import _checks, cells
-from rnnlib.layers import plain
 from rnnlib.layers.base import Layer, checked_states
 from rnnlib.layers.grads import Grads
+from rnnlib.layers.plain import Plain
+from rnnlib.sequences import GRUSequence, LSTMSequence, ResetBeforeGRUSequence, RNNSequence
 
 
 class Cell(Layer):
@@ -122,7 +123,7 @@ class RNNCell(Cell):
         super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
 
     def _steps(self):
-        return plain.PlainRNN(self.parameters, self.nonlinearity)
+        return Plain(RNNSequence(self.parameters, self.nonlinearity))
 
 
 class LSTMCell(Cell):
@@ -131,7 +132,7 @@ class LSTMCell(Cell):
     gates, states = 4, ("h", "c")
 
     def _steps(self):
-        return plain.PlainLSTM(self.parameters)
+        return Plain(LSTMSequence(self.parameters))
 
 
 class GRUCell(Cell):
@@ -156,5 +157,5 @@ class GRUCell(Cell):
         super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
 
     def _steps(self):
-        form = plain.PlainGRU if self.reset_after else plain.PlainResetBeforeGRU
-        return form(self.parameters)
+        form = GRUSequence if self.reset_after else ResetBeforeGRUSequence
+        return Plain(form(self.parameters))
