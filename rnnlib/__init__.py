@@ -53,6 +53,7 @@ _MODULES = (
     "saving",
     "schedules",
     "text",
+    "torch",
 )
 
 

@@ -61,10 +61,14 @@ class Case:
         randomize(layer, self.seed + 1)
         return layer
 
-    def module(self, layer):
-        """Return torch's module with the weights of the layer."""
-        module = getattr(torch.nn, self.kind)(
-            self.input_size, self.hidden_size, dtype=torch.float64, **self.options
+    def module(self, layer, home=torch.nn, device="cpu"):
+        """Return the module of torch.nn, or of another home, with the weights of the layer."""
+        module = getattr(home, self.kind)(
+            self.input_size,
+            self.hidden_size,
+            dtype=torch.float64,
+            device=device,
+            **self.options,
         )
         module.load_state_dict({k: torch.tensor(p) for k, p in layer.parameters.items()})
         return module
@@ -160,11 +164,12 @@ def run(case, layer, **changed):
 
 def run_torch(case, module):
     """The same from torch: what autograd says, by name, as NumPy arrays."""
+    device = next(module.parameters()).device
     x, hx, d_output, d_state = case.arrays()
-    x = torch.tensor(case.laid_out(x), requires_grad=True)
-    states = [torch.tensor(s, requires_grad=True) for s in hx or ()]
+    x = torch.tensor(case.laid_out(x), device=device, requires_grad=True)
+    states = [torch.tensor(s, device=device, requires_grad=True) for s in hx or ()]
     given = case.as_hx(states or None)
-    lengths, d_output = case.lengths(), torch.tensor(case.laid_out(d_output))
+    lengths, d_output = case.lengths(), torch.tensor(case.laid_out(d_output), device=device)
     if lengths is None:
         output, ends = module(x, given)
     else:
@@ -186,14 +191,14 @@ def run_torch(case, module):
     if d_state is not None:
         given = case.as_hx(d_state)
         given = given if isinstance(given, tuple) else (given,)
-        roots, seeds = [output, *ends], [d_output, *map(torch.tensor, given)]
+        roots, seeds = [output, *ends], [d_output, *(torch.tensor(d, device=device) for d in given)]
     torch.autograd.backward(roots, seeds)
     found = {"output": output, "d_input": x.grad}
     found |= {f"{s}_n": end for s, end in zip(case.names, ends, strict=True)}
     for s, start in zip(case.names, states, strict=False):
         found[f"d_{s}_0"] = start.grad if case.batched else start.grad[:, 0]
     found |= {f"d {name}": p.grad for name, p in module.named_parameters()}
-    return {name: value.detach().numpy() for name, value in found.items()}
+    return {name: value.detach().cpu().numpy() for name, value in found.items()}
 
 
 def assert_equal(ours, theirs, rtol=1e-10, atol=1e-10):

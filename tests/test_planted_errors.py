@@ -24,6 +24,8 @@ import slips_calculus
 import slips_cells
 import slips_columns
 import slips_layers
+import slips_sequences
+import slips_torch
 import slips_training
 
 PACKAGE = Path(__file__).resolve().parents[1] / "rnnlib"
@@ -31,7 +33,15 @@ PACKAGE = Path(__file__).resolve().parents[1] / "rnnlib"
 # file: (the module with its checks, its slips)
 FILES = {
     file: (room.CHECKS, slips)
-    for room in (slips_cells, slips_layers, slips_columns, slips_training, slips_calculus)
+    for room in (
+        slips_cells,
+        slips_sequences,
+        slips_layers,
+        slips_columns,
+        slips_torch,
+        slips_training,
+        slips_calculus,
+    )
     for file, slips in room.SLIPS.items()
 }
 

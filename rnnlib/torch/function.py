@@ -1,0 +1,153 @@
+"""The book's equations as an operation that torch can differentiate, and differentiate again."""
+
+from contextlib import nullcontext
+from functools import partial
+
+import torch
+
+from rnnlib import sequences
+
+FORMS = {
+    "RNN_TANH": sequences.RNNSequence,
+    "RNN_RELU": partial(sequences.RNNSequence, nonlinearity="relu"),
+    "LSTM": sequences.LSTMSequence,
+    "GRU": sequences.GRUSequence,
+    "GRU_RESET_BEFORE": sequences.ResetBeforeGRUSequence,
+}
+
+
+def run(form, weights, x, state, counts, reverse=False):
+    """Run one direction of one layer over a batch of sequences.
+
+    form: a key of ``FORMS``.  weights, x: (M, I), state, counts and reverse: as in
+    ``rnnlib.sequences.Sequence``.  Under autocast all floating numbers but float64 are taken to its
+    type first.
+    Returns the outputs (M, R) and the state after.
+
+    Raises RuntimeError for forward mode within forward mode.
+    """
+    if not torch.compiler.is_compiling():
+        _refuse_nested_forward_mode()
+    arrays = _in_autocast(x.device.type, [x, *state, *weights.values()])
+    with _autocast_off(x.device.type):
+        results = _apply_whole(
+            form, tuple(weights), tuple(counts), reverse, torch.is_grad_enabled(), *arrays
+        )
+    return results[0], results[1 : 1 + len(state)]
+
+
+def _refuse_nested_forward_mode():
+    # torch calls ``jvp`` of any Function with forward mode switched off: the tangents of another
+    # level would be lost in silence.
+    functorch = torch._C._functorch
+    levels = functorch.get_interpreter_stack() or ()
+    if sum(level.key() == functorch.TransformType.Jvp for level in levels) > 1:
+        raise RuntimeError(
+            "forward mode within forward mode (jvp of jvp, jacfwd of jacfwd): expected one level, "
+            "got two, and torch would ignore one of them; go back in one of the two (jacfwd of "
+            "jacrev, jvp of grad)"
+        )
+
+
+def autocast_is_on(device_type):
+    """Return whether autocast is in force; on a device without it, such as "meta", it is not."""
+    available = torch.amp.is_autocast_available(device_type)
+    return available and torch.is_autocast_enabled(device_type)
+
+
+def _in_autocast(device_type, arrays):
+    if not autocast_is_on(device_type):
+        return arrays
+    dtype = torch.get_autocast_dtype(device_type)
+    return [
+        a.to(dtype) if a.is_floating_point() and a.dtype != torch.float64 else a for a in arrays
+    ]
+
+
+def _autocast_off(device_type):
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)
+
+
+def _taken_apart(form, names, arrays):
+    """Return the ``Sequence`` with its weights, and the state, from the arrays of ``apply``."""
+    weights = dict(zip(names, arrays[len(arrays) - len(names) :], strict=True))
+    return FORMS[form](weights), tuple(arrays[: len(arrays) - len(names)])
+
+
+class Derived(torch.autograd.Function):
+    """``Sequence.forward``, with ``Sequence.backward`` for both ways of differentiating it."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(form, names, counts, reverse, keep, x, *arrays):
+        sequence, state = _taken_apart(form, names, arrays)
+        y, after, kept = sequence.forward(x, state, counts, reverse, keep)
+        return y, *after, *kept
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        form, names, counts, reverse, keep, *arrays = inputs
+        ctx.call, ctx.count, ctx.keep = (form, names, counts, reverse), len(arrays), keep
+        ctx.save_for_forward(*arrays)
+        if keep:
+            parts = len(arrays) - len(names)
+            y, kept = output[0], output[parts:]
+            ctx.mark_non_differentiable(*kept)
+            # Nobody asks for the gradients of what is kept: no zeros are made up for them.
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(*arrays, y, *kept)
+
+    @staticmethod
+    def backward(ctx, dy, *d_outputs):
+        form, names, counts, reverse = ctx.call
+        given, (y, *kept) = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+        x, *arrays = given
+        sequence, state = _taken_apart(form, names, arrays)
+        # Under autocast, forward was given arrays of one type, and backward stays with it.
+        with _autocast_off(x.device.type):
+            if torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0:
+                # The caller differentiates this gradient, going back or in forward mode.  What was
+                # kept is a result, and says nothing about how it came from x, state and weights.
+                y, _, kept = sequence.forward(x, state, counts, reverse)
+            dy = torch.zeros_like(y) if dy is None else dy
+            d_state = tuple(
+                torch.zeros_like(s) if d is None else d
+                for d, s in zip(d_outputs, state, strict=False)
+            )
+            of_x, *needed = ctx.needs_input_grad[5:]
+            of_weights = zip(names, needed[len(state) :], strict=True)
+            wanted = ["x"] * of_x + [name for name, of_weight in of_weights if of_weight]
+            d_state, grads = sequence.backward(
+                dy, d_state, x, state, y, kept, counts, reverse, wanted
+            )
+        return *[None] * 5, grads.get("x"), *d_state, *(grads.get(name) for name in names)
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        # Backward is linear in the gradients u that come in: it is u -> Jᵀu.  The transpose of that
+        # map takes tangents v to Jv, and torch finds it by going back through backward.
+        form, names, counts, reverse = ctx.call
+        given = ctx.saved_tensors
+        tangents = tuple(
+            torch.zeros_like(a) if v is None else v
+            for a, v in zip(given, tangents[5:], strict=True)
+        )
+        x, *arrays = given
+        sequence, state = _taken_apart(form, names, arrays)
+        y, after, kept = sequence.forward(x, state, counts, reverse)
+
+        def transposed(dy, *d_state):
+            d_state, grads = sequence.backward(dy, d_state, x, state, y, kept, counts, reverse)
+            return grads["x"], *d_state, *(grads[name] for name in names)
+
+        _, pull = torch.func.vjp(transposed, *map(torch.zeros_like, (y, *after)))
+        return *pull(tangents), *[None] * (len(kept) if ctx.keep else 0)
+
+
+@torch.compiler.allow_in_graph
+def _apply_whole(*arguments):
+    """``Derived.apply`` as one piece: ``torch.compile`` does not look into its Python code."""
+    return Derived.apply(*arguments)
