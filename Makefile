@@ -53,6 +53,7 @@ save: chapter-given $(READY) ## carry that Markdown back into CHAPTER=chapters/x
 
 bench: $(READY) ## time a training step beside torch: benchmarks/results (a quiet machine, minutes)
 	$(BIN)/python benchmarks/cpu.py
+	$(BIN)/python benchmarks/torch_memory.py
 
 lint: $(READY) ## check the code, also inside the notebooks
 	@$(BIN)/ruff check .

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 import rnnlib
+import rnnlib.torch
 
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
@@ -49,11 +50,16 @@ def ours(kind, shape, arrays, **options):
     return step
 
 
-def torch_nn(kind, shape, arrays):
-    """torch.nn on the CPU."""
-    module = getattr(torch.nn, kind)(*shape[2:])
+def torch_nn(kind, shape, arrays, home=torch.nn):
+    """torch.nn on the CPU, or the module of that name from another home."""
+    module = getattr(home, kind)(*shape[2:])
     module.load_state_dict({n: torch.tensor(arrays[n]) for n in module.state_dict()})
     return _torch_step(lambda x: module(x)[0], dict(module.named_parameters()), arrays)
+
+
+def rnnlib_torch(kind, shape, arrays):
+    """rnnlib's equations inside torch."""
+    return torch_nn(kind, shape, arrays, rnnlib.torch)
 
 
 def autograd_loop(kind, shape, arrays):
@@ -172,4 +178,10 @@ CONTESTANTS = {
     "autograd loop": autograd_loop,
     "numpy-ml": numpy_ml,
     "products alone": products,
+}
+# Beside torch.nn, for the memory of a step.
+IN_TORCH = {
+    "torch.nn": torch_nn,
+    "rnnlib.torch": rnnlib_torch,
+    "autograd loop": autograd_loop,
 }

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from contestants import CONTESTANTS, draw
+from contestants import CONTESTANTS, IN_TORCH, draw
 from tqdm import tqdm
 
 import rnnlib
 
 
-def about(threads, rounds):
+def about(threads, rounds, script="benchmarks/cpu.py"):
     """Return what a reader needs to judge the figures."""
     torch.set_num_threads(threads)
     return {
-        "script": "benchmarks/cpu.py",
+        "script": script,
         "date": datetime.date.today().isoformat(),
         "processor": processor(),
         "threads": threads,
@@ -97,13 +97,13 @@ def growth(along, size, start, pause):
     return {
         "shape": shape,
         "seconds": in_turn(steps, 5, pause, f"LSTM, {along} = {size}"),
-        "bytes": {name: memory(name, shape) for name in steps},
+        "bytes": {name: memory("LSTM", name, shape) for name in steps},
     }
 
 
-def memory(name, shape):
+def memory(kind, name, shape):
     """Return by how many bytes a step raises the peak of a fresh process, data apart."""
-    command = [sys.executable, __file__, name, *map(str, shape)]
+    command = [sys.executable, __file__, kind, name, *map(str, shape)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -122,16 +122,17 @@ def _peak():
         return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _one_step(name, shape):
+def _one_step(kind, name, shape):
     # A small step first, so that libraries have loaded what they load late.
     for sizes in ((2, 2, 2, 2), shape):
-        arrays = draw("LSTM", sizes)
+        arrays = draw(kind, sizes)
         checkpoint = {"checkpoint": round(sizes[0] ** 0.5)} if "checkpoint" in name else {}
-        step = CONTESTANTS[name.partition(",")[0]]("LSTM", sizes, arrays, **checkpoint)
+        make = (CONTESTANTS | IN_TORCH)[name.partition(",")[0]]
+        step = make(kind, sizes, arrays, **checkpoint)
         before = _peak()
         step()
     return _peak() - before
 
 
 if __name__ == "__main__":
-    print(_one_step(sys.argv[1], tuple(map(int, sys.argv[2:]))))
+    print(_one_step(*sys.argv[1:3], tuple(map(int, sys.argv[3:]))))

@@ -1,6 +1,8 @@
-"""Equations on a page: proved in the same run, then shown and entered in the book's ledger."""
+"""What a page shows: equations that are proved in the same run, and the results of longer runs."""
 
+import json
 import time
+from pathlib import Path
 
 from rnnlib.calculus.expressions import is_named, shape_text
 from rnnlib.calculus.latex import latex
@@ -34,6 +36,34 @@ def show(label, *things, called="", style="inner"):
         raise AssertionError(f"{label}: {proof}")
     text = thing.latex(called) if called else _written(thing, style)
     return _display(label, text, record(label, thing, proof, seconds, text))
+
+
+# Where scripts leave their results, from the root of the repository.
+RESULTS = ("benchmarks/results", "experiments/results")
+
+
+def load_result(name):
+    """Return what a script has measured, from ``name``.json in one of the folders ``RESULTS``.
+
+    The folders are looked for in the working directory and above it, so the notebook has to be
+    opened in a copy of the repository.
+
+    Raises FileNotFoundError where there is none, and ValueError for a file that does not say which
+    script made it, when, and on what ("about").
+    """
+    here = Path.cwd()
+    places = [root / folder for root in (here, *here.parents) for folder in RESULTS]
+    path = next((p / f"{name}.json" for p in places if (p / f"{name}.json").is_file()), None)
+    if path is None:
+        raise FileNotFoundError(
+            f"{name}.json: expected in {' or '.join(RESULTS)}, in a copy of the book's repository "
+            f"around {here}, and it is not there"
+        )
+    result = json.loads(path.read_text(encoding="utf-8"))
+    missing = {"script", "date", "processor", "seed", "versions"} - set(result.get("about", {}))
+    if missing:
+        raise ValueError(f"{path}: expected {', '.join(sorted(missing))} in its part 'about'")
+    return result
 
 
 def record(label, thing, proof, seconds, text):

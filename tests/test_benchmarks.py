@@ -11,6 +11,9 @@ import report
 
 SHAPE = (3, 2, 4, 5)
 RESULTS = Path(report.__file__).parent / "results" / "cpu.json"
+STORED = pytest.mark.parametrize(
+    "path", sorted(RESULTS.parent.glob("*.json")), ids=lambda p: p.stem
+)
 
 
 @pytest.mark.parametrize("kind", contestants.GATES)
@@ -18,7 +21,7 @@ def test_the_contestants_compute_the_same(kind):
     arrays = contestants.draw(kind, SHAPE)
     expected = contestants.torch_nn(kind, SHAPE, arrays)()
     assert len(expected) == 6
-    for make in (contestants.ours, contestants.autograd_loop):
+    for make in (contestants.ours, contestants.rnnlib_torch, contestants.autograd_loop):
         found = make(kind, SHAPE, arrays)()
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
@@ -65,14 +68,15 @@ def test_the_report(tmp_path, capsys):
 
 
 def test_memory_of_a_step_is_measured_in_a_process_of_its_own():
-    small, large = (measure.memory("rnnlib", (T, 16, 64, 64)) for T in (10, 1000))
+    small, large = (measure.memory("LSTM", "rnnlib", (T, 16, 64, 64)) for T in (10, 1000))
     assert large > small
     # The output, the input's gradient and six arrays a step, in float32.
     assert large > 8 * 1000 * 16 * 64 * 4 / 2
 
 
-def test_the_stored_results_say_where_they_come_from():
-    about = json.loads(RESULTS.read_text(encoding="utf-8"))["about"]
+@STORED
+def test_the_stored_results_say_where_they_come_from(path):
+    about = json.loads(path.read_text(encoding="utf-8"))["about"]
     for name in ("script", "date", "processor", "threads", "seed", "python", "versions"):
         assert about[name] is not None, name
     assert (RESULTS.parents[2] / about["script"]).is_file()

@@ -62,7 +62,10 @@ def fingerprint() -> str:
     """A hash of everything outside a chapter that its outputs depend on."""
     digest = hashlib.sha256(sys.version.encode())
     package = (p for p in (ROOT / "rnnlib").rglob("*") if p.suffix in {".py", ".svg"})
-    for path in sorted([*package, ROOT / "requirements.txt"]):
+    results = (
+        p for kind in ("benchmarks", "experiments") for p in ROOT.glob(f"{kind}/results/*.json")
+    )
+    for path in sorted([*package, *results, ROOT / "requirements.txt"]):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode())
         digest.update(content)
