@@ -131,12 +131,13 @@ def lstm_forward(a, h_prev, c_prev, weight_hh, bias_hh=None, *, peephole=None, w
     Returns (h, c), of shapes (N, R) and (N, H), and the cache for ``lstm_backward``.
     """
     a_i, a_f, a_g, a_o = _split(a + linear(h_prev, weight_hh, bias_hh), 4)
-    p_i, p_f, p_o = (0, 0, 0) if peephole is None else _split(peephole, 3)
-    i = _sigmoid(a_i + p_i * c_prev)
-    f = _sigmoid(a_f + p_f * c_prev)
+    if peephole is not None:
+        p_i, p_f, p_o = _split(peephole, 3)
+        a_i, a_f = a_i + p_i * c_prev, a_f + p_f * c_prev
+    i, f = _sigmoid(a_i), _sigmoid(a_f)
     g = array_namespace(a).tanh(a_g)
     c = f * c_prev + i * g
-    o = _sigmoid(a_o + p_o * c)
+    o = _sigmoid(a_o if peephole is None else a_o + p_o * c)
     r = array_namespace(a).tanh(c)
     h = o * r if weight_hr is None else linear(o * r, weight_hr)
     return (h, c), (i, f, g, o, r, c_prev)
@@ -151,15 +152,20 @@ def lstm_backward(dh, dc, cache, weight_hh, *, peephole=None, weight_hr=None):
     da_f∘c_prev and da_o∘c.
     """
     i, f, g, o, r, c_prev = cache
-    p_i, p_f, p_o = (0, 0, 0) if peephole is None else _split(peephole, 3)
     dm = dh if weight_hr is None else dh @ weight_hr
     da_o = dm * r * o * (1 - o)
-    dc = dc + dm * o * (1 - r * r) + da_o * p_o
+    dc = dc + dm * o * (1 - r * r)
+    if peephole is not None:
+        p_i, p_f, p_o = _split(peephole, 3)
+        dc = dc + da_o * p_o
     da_i = dc * g * i * (1 - i)
     da_f = dc * c_prev * f * (1 - f)
     da_g = dc * i * (1 - g * g)
     da = _join([da_i, da_f, da_g, da_o])
-    return da, da @ weight_hh, dc * f + da_i * p_i + da_f * p_f
+    dc_prev = dc * f
+    if peephole is not None:
+        dc_prev = dc_prev + da_i * p_i + da_f * p_f
+    return da, da @ weight_hh, dc_prev
 
 
 def gru_forward(a, h_prev, weight_hh, bias_hh=None):

@@ -136,16 +136,16 @@ SLIPS = {
         # The way back.
         (
             "gru",
-            "form, names, counts, reverse = ctx.call\n        given, (",
-            "form, names, counts, _ = ctx.call\n        reverse = False\n        given, (",
+            "form, names, counts, reverse = ctx.call\n        saved",
+            "form, names, counts, _ = ctx.call\n        reverse = False\n        saved",
         ),
         (
             "gru",
-            "given, (y, *kept) = ctx.saved_tensors[: ctx.count]",
-            "given, (y, *kept) = [-a for a in ctx.saved_tensors[: ctx.count]]",
+            "(x, *arrays), (y, *kept) = saved[: ctx.count]",
+            "(x, *arrays), (y, *kept) = [-a for a in saved[: ctx.count]]",
         ),
-        ("lstm", "(y, *kept) = ctx.saved_tensors", "(*kept, y) = ctx.saved_tensors"),
-        ("tanh", "ctx.saved_tensors[ctx.count :]", "[-a for a in ctx.saved_tensors[ctx.count :]]"),
+        ("lstm", "(y, *kept) = saved", "(*kept, y) = saved"),
+        ("tanh", "saved[ctx.count :]", "[-a for a in saved[ctx.count :]]"),
         (
             "lstm",
             "_taken_apart(form, names, arrays)\n        #",
@@ -355,7 +355,7 @@ SLIPS = {
         ),
         # States.
         ("layer lstm", "x.new_zeros(count", "x.new_ones(count"),
-        ("layer lstm", "parts = tuple(hx) if", "parts = tuple(hx)[::-1] if"),
+        ("layer lstm", "else tuple(hx)\n", "else tuple(hx)[::-1]\n"),
         (
             "layouts",
             "part.unsqueeze(1) if one else part for part in parts]",
@@ -425,7 +425,6 @@ SLIPS = {
         ("layer reset before", '"GRU" if self.reset_after else "GRU_RESET_BEFORE"', '"GRU"'),
     ],
     "torch/cells.py": [
-        ("cell lstm", "else tuple(hx) if", "else tuple(hx)[::-1] if"),
         (
             "cell tanh",
             "x = input.unsqueeze(0) if one else input",
@@ -468,7 +467,6 @@ SLIPS = {
             'getattr(self, name.replace("_hh", "_ih")) for name',
         ),
         ("cell gru", '["bias_ih", "bias_hh"] if self.bias', '["bias_ih", "bias_hh"] if False'),
-        ("cell relu", "self.nonlinearity = nonlinearity", 'self.nonlinearity = "tanh"'),
         ("cell relu", 'f"RNN_{self.nonlinearity.upper()}"', '"RNN_TANH"'),
         ("cell reset before", "self.reset_after = reset_after", "self.reset_after = True"),
     ],

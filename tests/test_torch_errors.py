@@ -89,6 +89,7 @@ WRONG = {
         r"c_0.*\(1, 2, 4\).*\(1, 2, 5\)",
     ),
     "one state": ("LSTM", (5, 2, 3), [(1, 2, 4)], RuntimeError, r"hx.*2 tensors.*1"),
+    "one tensor for two": ("LSTM", (5, 2, 3), "stacked", RuntimeError, r"hx.*2 tensors.*1"),
     "a batch's state for one sequence": (
         "RNN",
         (5, 3),
@@ -114,13 +115,15 @@ WRONG = {
     ("kind", "size", "states", "error", "words"), WRONG.values(), ids=WRONG.keys()
 )
 def test_an_error_says_what_was_expected_and_what_came(kind, size, states, error, words):
-    hx = None if states is None else [torch.zeros(s) for s in states]
-    if hx is not None and not kind.startswith("LSTM"):
+    hx = None if states is None else [torch.zeros(s) for s in states if states != "stacked"]
+    if states == "stacked":
+        hx = torch.zeros(2, 1, 2, 4)
+    elif hx is not None and not kind.startswith("LSTM"):
         hx = hx[0]
     with pytest.raises(error, match=words):
         getattr(rnnlib.torch, kind)(3, 4)(torch.zeros(size), hx)
-    # torch's LSTM takes both parts of the state for granted: an IndexError.
-    theirs = IndexError if kind == "LSTM" and hx is not None and len(hx) == 1 else error
+    # torch's LSTM takes both parts of the state for granted, and stops at what comes of that.
+    theirs = (IndexError, TypeError) if kind == "LSTM" and "2 tensors" in words else error
     with pytest.raises(theirs):
         getattr(torch.nn, kind)(3, 4)(torch.zeros(size), hx)
 

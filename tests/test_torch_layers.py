@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from hypothesis import given, settings
 from recurrent_cases import Case, assert_equal, cases, run, run_torch
 
@@ -294,6 +295,70 @@ def test_shapes_without_numbers_and_empty_batches():
     output, (h, _) = rnnlib.torch.LSTM(3, 4, 2)(torch.empty(5, 0, 3))
     assert output.shape == (5, 0, 4)
     assert h.shape == (2, 0, 4)
+
+
+def test_checkpointing():
+    module, x = rnnlib.torch.LSTM(3, 4), torch.randn(5, 2, 3)
+    module(x)[0].square().sum().backward()
+    expected = module.weight_hh_l0.grad.clone()
+    for reentrant in (False, True):
+        module.zero_grad()
+        again = torch.utils.checkpoint.checkpoint(
+            module, x.requires_grad_(), use_reentrant=reentrant
+        )
+        again[0].square().sum().backward()
+        torch.testing.assert_close(module.weight_hh_l0.grad, expected)
+
+
+def test_each_saved_tensor_is_loaded_once():
+    loaded = []
+
+    def load(key):
+        loaded.append(key)
+        return tensors.pop(key)
+
+    def keep(tensor):
+        tensors[len(tensors)] = tensor
+        return len(tensors) - 1
+
+    tensors = {}
+    module = rnnlib.torch.LSTM(3, 4)
+    with torch.autograd.graph.saved_tensors_hooks(keep, load):
+        output, _ = module(torch.randn(5, 2, 3))
+    output.sum().backward()
+    assert len(set(loaded)) == len(loaded) > 6
+
+
+@EACH_KIND
+def test_what_it_is(kind):
+    """Programs ask for the class; torch.compile refuses layers of torch.nn's own classes."""
+    layer, cell = getattr(rnnlib.torch, kind)(3, 4), getattr(rnnlib.torch, f"{kind}Cell")(3, 4)
+    assert isinstance(layer, torch.nn.RNNBase)
+    assert not isinstance(layer, (torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU))
+    assert isinstance(cell, getattr(torch.nn, f"{kind}Cell"))
+
+
+def test_a_module_of_torch_nn_that_changes_its_class():
+    torch.manual_seed(0)
+    x, theirs = torch.randn(5, 2, 3), torch.nn.GRU(3, 4)
+    expected = theirs(x)[0]
+    theirs.__class__ = rnnlib.torch.GRU
+    torch.testing.assert_close(theirs(x)[0], expected)
+
+
+@pytest.mark.parametrize("extreme", [float("inf"), float("nan"), 1e30])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("place", ["x", "h", "c"])
+def test_numbers_out_of_range(kind, place, extreme):
+    torch.manual_seed(0)
+    arrays = {"x": torch.randn(4, 2, 3), "h": torch.randn(1, 2, 4), "c": torch.randn(1, 2, 4)}
+    arrays[place][0, 1, 2] = extreme
+    ours, theirs = (getattr(home, kind)(3, 4) for home in (rnnlib.torch, torch.nn))
+    ours.load_state_dict(theirs.state_dict())
+    hx = (arrays["h"], arrays["c"]) if kind == "LSTM" else arrays["h"]
+    results = [module(arrays["x"], hx) for module in (ours, theirs)]
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, equal_nan=True)
 
 
 def test_frozen_weights_get_no_gradient():

@@ -2,6 +2,10 @@
 
 ``layers`` and ``cells`` take and return what torch.nn takes and returns; ``function`` makes of
 ``rnnlib.sequences`` an operation that torch can differentiate.
+
+The cells are torch.nn's classes with another ``forward``.  The layers are ``torch.nn.RNNBase``, not
+``torch.nn.LSTM`` and so on, because ``torch.compile`` leaves those out of its graphs.  A compiled
+layer is unrolled over time: each length is compiled anew.
 """
 
 from rnnlib.torch.cells import GRUCell, LSTMCell, RNNCell

@@ -3,7 +3,7 @@
 import torch
 
 from rnnlib.torch.function import run
-from rnnlib.torch.layers import ResetOption, check_alike
+from rnnlib.torch.layers import ResetOption, check_alike, state_parts
 
 
 class Cell(torch.nn.RNNCellBase):
@@ -23,7 +23,7 @@ class Cell(torch.nn.RNNCellBase):
 
         Raises ValueError for a wrong number of axes and RuntimeError for a wrong size or type.
         """
-        states = () if hx is None else tuple(hx) if len(self.states) > 1 else (hx,)
+        states = () if hx is None else state_parts(hx, self.states)
         for name, tensor in zip(("input", *self.states), (input, *states), strict=False):
             if tensor.dim() not in (1, 2):
                 raise ValueError(f"{name}: expected 1 or 2 axes, got {tensor.dim()}")
@@ -36,8 +36,6 @@ class Cell(torch.nn.RNNCellBase):
             states = [x.new_zeros(size) for _ in self.states]
         elif one:
             states = [state.unsqueeze(0) for state in states]
-        if len(states) != len(self.states):
-            raise RuntimeError(f"hx: expected {len(self.states)} tensors, got {len(states)}")
         for name, state in zip(self.states, states, strict=True):
             if state.shape != size:
                 raise RuntimeError(f"hx ({name}): expected {size}, got {tuple(state.shape)}")
@@ -51,14 +49,8 @@ class Cell(torch.nn.RNNCellBase):
         return {name: getattr(self, name) for name in names}
 
 
-class RNNCell(Cell):
+class RNNCell(Cell, torch.nn.RNNCell):
     """One step of the Elman network, in the place of ``torch.nn.RNNCell``; same arguments."""
-
-    def __init__(
-        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype=None
-    ):
-        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
-        self.nonlinearity = nonlinearity
 
     @property
     def form(self):
@@ -69,24 +61,19 @@ class RNNCell(Cell):
         return f"RNN_{self.nonlinearity.upper()}"
 
 
-class LSTMCell(Cell):
+class LSTMCell(Cell, torch.nn.LSTMCell):
     """One step of the LSTM, in the place of ``torch.nn.LSTMCell``; same arguments."""
 
     states = ("h", "c")
     form = "LSTM"
 
-    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype=None):
-        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
-
-class GRUCell(ResetOption, Cell):
+class GRUCell(ResetOption, Cell, torch.nn.GRUCell):
     """One step of the GRU, in the place of ``torch.nn.GRUCell``; same arguments, and one more.
 
     reset_after: which of the two forms, as in ``GRU``.
     """
 
-    def __init__(
-        self, input_size, hidden_size, bias=True, device=None, dtype=None, *, reset_after=True
-    ):
-        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
+    def __init__(self, *args, reset_after=True, **kwargs):
+        super().__init__(*args, **kwargs)
         self.reset_after = reset_after

@@ -21,8 +21,9 @@ def run(form, weights, x, state, counts, reverse=False):
 
     form: a key of ``FORMS``.  weights, x: (M, I), state, counts and reverse: as in
     ``rnnlib.sequences.Sequence``.  Under autocast all floating numbers but float64 are taken to its
-    type first.
-    Returns the outputs (M, R) and the state after.
+    type first, on every device; torch.nn's GRU and its cells stay in float32 on the CPU.
+    Returns the outputs (M, R) and the state after.  Both ways need the outputs, so that to change
+    them in place before going back is an error, as with cuDNN.
 
     Raises RuntimeError for forward mode within forward mode.
     """
@@ -103,8 +104,8 @@ class Derived(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dy, *d_outputs):
         form, names, counts, reverse = ctx.call
-        given, (y, *kept) = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
-        x, *arrays = given
+        saved = ctx.saved_tensors  # once: hooks may load a tensor from elsewhere each time
+        (x, *arrays), (y, *kept) = saved[: ctx.count], saved[ctx.count :]
         sequence, state = _taken_apart(form, names, arrays)
         # Under autocast, forward was given arrays of one type, and backward stays with it.
         with _autocast_off(x.device.type):

@@ -63,9 +63,7 @@ class Recurrent(torch.nn.RNNBase):
         widths = {"h": self.proj_size or self.hidden_size, "c": self.hidden_size}
         if hx is None:
             return [x.new_zeros(count, N, widths[name]) for name in self.states]
-        parts = tuple(hx) if len(self.states) > 1 else (hx,)
-        if len(parts) != len(self.states):
-            raise RuntimeError(f"hx: expected {len(self.states)} tensors, got {len(parts)}")
+        parts = state_parts(hx, self.states)
         for name, part in zip(self.states, parts, strict=True):
             expected = (count, widths[name]) if one else (count, N, widths[name])
             if part.shape != expected:
@@ -104,6 +102,15 @@ class Recurrent(torch.nn.RNNBase):
 
     def _as_hx(self, states):
         return tuple(states) if len(self.states) > 1 else states[0]
+
+
+def state_parts(hx, names):
+    """Return the parts of a state as a tuple; raise RuntimeError unless there is one a name."""
+    parts = (hx,) if torch.is_tensor(hx) else tuple(hx)
+    if len(parts) != len(names):
+        expected = f"{len(names)} tensors ({', '.join(names)})"
+        raise RuntimeError(f"hx: expected {expected}, got {len(parts)}")
+    return parts
 
 
 def check_alike(name, tensor, x):
@@ -147,6 +154,8 @@ class LSTM(Recurrent):
 
 class ResetOption:
     """What torch's GRU does not have: the choice where to reset.  Stands before the base class."""
+
+    reset_after = True
 
     @property
     def form(self):
