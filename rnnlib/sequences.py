@@ -43,7 +43,7 @@ class Sequence:
         xp, w = array_namespace(x), self.weights
         a = cells.linear(x, w["weight_ih"], w.get("bias_ih"))
         outputs, caches = [], []
-        for rows, n in _steps(counts, reverse):
+        for rows, n in steps_of(counts, reverse):
             new, cache = self.step(a[rows, ...], *(s[:n, ...] for s in state))
             state = _replaced(state, new)
             outputs.append(new[0])
@@ -62,9 +62,9 @@ class Sequence:
         that are wanted.
         """
         xp = array_namespace(x)
-        h_prev = _before(xp, state[0], y, counts, reverse)
+        h_prev = rows_before(xp, state[0], y, counts, reverse)
         shares = []
-        for rows, n in reversed(_steps(counts, reverse)):
+        for rows, n in reversed(steps_of(counts, reverse)):
             dh = d_state[0][:n, ...] + dy[rows, ...]
             cache = [array[rows, ...] for array in kept]
             share, before = self.step_back(
@@ -91,7 +91,7 @@ class Sequence:
         }
 
 
-def _steps(counts, reverse):
+def steps_of(counts, reverse):
     """Return (slice of rows, number of rows) of every step, in the order of the way forward."""
     steps, end = [], 0
     for n in counts:
@@ -125,10 +125,10 @@ def _in_order(xp, parts, reverse):
     return xp.concat(parts[::-1] if reverse else parts)
 
 
-def _before(xp, h, y, counts, reverse):
+def rows_before(xp, h, y, counts, reverse):
     """Return the rows of h from which each step set out."""
     parts = []
-    for rows, n in _steps(counts, reverse):
+    for rows, n in steps_of(counts, reverse):
         parts.append(h[:n, ...])
         (h,) = _replaced((h,), (y[rows, ...],))
     return _in_order(xp, parts, reverse)

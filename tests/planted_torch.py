@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import rnnlib.torch
 from rnnlib import sequences
-from rnnlib.torch import function
+from rnnlib.torch import cells, function, inplace, ladder, layers
 
 SEED = 40
 # Three lengths in an order that sorting it once more does not undo, and in order.
@@ -30,6 +30,10 @@ FORMS = {
     "gru": "GRU",
     "reset before": "GRU_RESET_BEFORE",
 }
+# The forms for which "auto" is not "products".
+IN_PLACE = ("tanh", "relu", "lstm", "gru")
+# rung: the class whose ``forward`` and ``backward`` run on it
+RUNS = {"products": sequences.Sequence, "inplace": inplace.InPlace}
 
 
 def drawn(shape, seed=SEED):
@@ -47,7 +51,7 @@ def beside(ours, theirs, tolerance=1e-9):
 # The function ------------------------------------------------------------------------------
 
 
-def ours_and_theirs(name, counts, reverse):
+def ours_and_theirs(name, counts, reverse, rung="auto"):
     """``run`` and the literal loop as functions of the same tensors, and such tensors."""
     w, x, state = row_arrays(name, counts)
     w.pop("weight_peephole", None)
@@ -60,7 +64,8 @@ def ours_and_theirs(name, counts, reverse):
         return called
 
     def ours(weights, x, s):
-        y, after = function.run(FORMS[name], weights, x, s, counts, reverse)
+        chosen = ladder.choose(rung, FORMS[name], weights)
+        y, after = function.run(FORMS[name], chosen, weights, x, s, counts, reverse)
         return y, *after
 
     def theirs(weights, x, s):
@@ -69,10 +74,11 @@ def ours_and_theirs(name, counts, reverse):
     return of(ours), of(theirs), [torch.tensor(a) for a in (x, *state, *w.values())]
 
 
-def ways(name):
+def ways(name, rungs=("products", "auto")):
     for counts in ([4, 4, 4], [3, 2, 2, 1]):
         for reverse in (False, True):
-            yield ours_and_theirs(name, counts, reverse)
+            for rung in rungs if name in IN_PLACE else rungs[:1]:
+                yield ours_and_theirs(name, counts, reverse, rung)
 
 
 def first(f, tensors, wanted=None):
@@ -115,10 +121,15 @@ def second(f, tensors):
 
 
 def twice(name):
-    return all(
-        beside(*(second(f, tensors) for f in (ours, theirs)))
-        for ours, theirs, tensors in ways(name)
-    )
+    try:
+        return all(
+            beside(*(second(f, tensors) for f in (ours, theirs)))
+            for ours, theirs, tensors in ways(name)
+        )
+    except RuntimeError as error:  # What torch says of a step in place.
+        if "automatic differentiation" not in str(error):
+            raise
+        return False
 
 
 def forward_over_back(name):
@@ -141,7 +152,7 @@ def forward_over_back(name):
 
 def forward_mode(name):
     """Tangents of all that comes in, and of one thing only; then with nothing kept."""
-    for ours, theirs, tensors in ways(name):
+    for ours, theirs, tensors in ways(name, ["products"]):
         tangents = [drawn(t.shape, SEED + k) for k, t in enumerate(tensors)]
         for moving in (range(len(tensors)), *((k,) for k in range(len(tensors)))):
 
@@ -182,6 +193,28 @@ def vmapped():
     return beside([found], [torch.stack([slope(theirs)(x) for x in several])])
 
 
+def batched(name):
+    """Gradients of several cotangents at once, after a way forward by itself."""
+    for ours, theirs, tensors in ways(name):
+
+        def back(f, tensors=tensors):
+            tensors = [t.clone().requires_grad_() for t in tensors]
+            results = f(*tensors)
+            seeds = [drawn((3, *r.shape), SEED + k) for k, r in enumerate(results)]
+            return seeds, lambda *u: torch.autograd.grad(results, tensors, u, retain_graph=True)
+
+        seeds, found = back(ours)
+        _, one = back(theirs)
+        expected = [one(*(s[k] for s in seeds)) for k in range(3)]
+        try:
+            grads = torch.func.vmap(found)(*seeds)
+        except RuntimeError:
+            return False
+        if not beside(grads, [torch.stack(parts) for parts in zip(*expected, strict=True)]):
+            return False
+    return True
+
+
 class Operations(TorchDispatchMode):
     def __init__(self):
         super().__init__()
@@ -192,7 +225,7 @@ class Operations(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
-def spared():
+def spared(rung):
     """Nothing is kept, computed or made up that nobody asked for."""
     asked = []
 
@@ -208,12 +241,13 @@ def spared():
         made.append(there_and_made(*args))
         return made[-1]
 
-    there, back = sequences.Sequence.forward, sequences.Sequence.backward
+    there, back = RUNS[rung].forward, RUNS[rung].backward
     there_and_made, made = function.Derived.apply, []
-    ours, _, tensors = ours_and_theirs("lstm", [3, 2, 2, 1], False)
+    ours, _, tensors = ours_and_theirs("lstm", [3, 2, 2, 1], False, rung)
+    kept = {"products": 6, "inplace": 3}[rung]
     names = ["x", "h", "c", *row_arrays("lstm", [4])[0]]
     with (
-        mock.patch.multiple(sequences.Sequence, forward=forward, backward=backward),
+        mock.patch.multiple(RUNS[rung], forward=forward, backward=backward),
         mock.patch.object(function.Derived, "apply", apply),
     ):
         with torch.no_grad():
@@ -225,7 +259,7 @@ def spared():
             asked.clear()
             pairs = zip(names, tensors, strict=True)
             results = ours(*(t.clone().requires_grad_(name in needed) for name, t in pairs))
-            if [part.requires_grad for part in made[-1]] != [True] * 3 + [False] * 6:
+            if [part.requires_grad for part in made[-1]] != [True] * 3 + [False] * kept:
                 return False
             seeds = [torch.ones_like(part) for part in results]
             with Operations() as operations:
@@ -279,10 +313,10 @@ def nested():
         return False
 
 
-def autocast():
+def autocast(rung):
     """Under autocast all is of its type but float64; the gradients are of the weights' type."""
-    ours, theirs, tensors = ours_and_theirs("gru", [3, 2, 2, 1], False)
-    there, modes = sequences.Sequence.forward, []
+    ours, theirs, tensors = ours_and_theirs("gru", [3, 2, 2, 1], False, rung)
+    there, modes = RUNS[rung].forward, []
 
     def forward(self, *args):
         modes.append(torch.is_autocast_enabled("cpu"))
@@ -292,7 +326,7 @@ def autocast():
     results, grads = first(ours, half)
     grads, outside = [g.float() for g in grads], first(theirs, single)
     with torch.autocast("cpu", torch.bfloat16):
-        with mock.patch.object(sequences.Sequence, "forward", forward):
+        with mock.patch.object(RUNS[rung], "forward", forward):
             found = [first(ours, single), first(ours, tensors)]
         try:
             ours(single[0].to(torch.int64), *single[1:])
@@ -320,12 +354,15 @@ def autocast():
 
 def elsewhere():
     """On a device without autocast."""
-    ours, _, tensors = ours_and_theirs("gru", [3, 2, 2, 1], False)
-    try:
-        y, h = ours(*(t.to("meta") for t in tensors))
-    except RuntimeError:
-        return False
-    return y.shape == (8, 4) and h.shape == (3, 4)
+    for rung in RUNS:
+        ours, _, tensors = ours_and_theirs("gru", [3, 2, 2, 1], False, rung)
+        try:
+            y, h = ours(*(t.to("meta") for t in tensors))
+        except RuntimeError:
+            return False
+        if y.shape != (8, 4) or h.shape != (3, 4):
+            return False
+    return True
 
 
 def module_elsewhere(module, x, hx):
@@ -372,6 +409,64 @@ def compiled():
         if not beside([output], [layer(x)[0]]):
             return False
     return sizes[0] == sizes[1]
+
+
+def chosen(module, x, calls):
+    """A module runs on the rung that it is given, both ways, and says which."""
+    if module.took is not None or module.rung != "auto":
+        return False
+    for asked, expected in (
+        ("auto", "inplace"),
+        ("loop", "loop"),
+        ("products", "products"),
+        ("inplace", "inplace"),
+    ):
+        module.rung = asked
+        with (
+            mock.patch.object(function, "make", wraps=ladder.make) as make,
+            mock.patch.object(layers, "choose", wraps=ladder.choose) as choose,
+        ):
+            flat(module(x))[0].sum().backward()
+        names = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}
+        for call in choose.call_args_list:
+            if call.args[1] != "GRU" or call.args[2].keys() != names:
+                return False
+        rungs = [call.args[1] for call in make.call_args_list]
+        if module.took != expected or rungs != [expected] * 2 * calls:
+            return False
+    return True
+
+
+def below():
+    """Derivatives of derivatives, and tangents, take the products, whichever rung ran."""
+    for rung in ("loop", "inplace"):
+        ours, _, tensors = ours_and_theirs("gru", [3, 2, 2, 1], False, rung)
+        with mock.patch.object(function, "make", wraps=ladder.make) as make:
+            second(ours, tensors)
+            with torch.no_grad(), forward_ad.dual_level():
+                ours(forward_ad.make_dual(tensors[0], drawn(tensors[0].shape)), *tensors[1:])
+        rungs = [call.args[1] for call in make.call_args_list]
+        # Forward, twice in the way back; forward, and its tangents.
+        if rungs != [rung, rung, "products", rung, "products"]:
+            return False
+    return True
+
+
+def silent(room, module, x):
+    """While torch compiles, nothing is written to the module."""
+    taken = []
+
+    def run(form, rung, *args, **kwargs):
+        taken.append(rung)
+        return there(form, rung, *args, **kwargs)
+
+    there = room.run
+    with (
+        mock.patch.object(torch.compiler, "is_compiling", return_value=True),
+        mock.patch.object(room, "run", run),
+    ):
+        module(x)
+    return module.took is None and taken == ["products"]
 
 
 # Layers ------------------------------------------------------------------------------------
@@ -532,10 +627,19 @@ CHECKS = {
     **{f"twice {name}": lambda name=name: twice(name) for name in FORMS},
     **{f"forward over back {name}": lambda name=name: forward_over_back(name) for name in FORMS},
     **{f"tangents {name}": lambda name=name: forward_mode(name) for name in FORMS},
+    **{f"batched {name}": lambda name=name: batched(name) for name in FORMS},
     "vmap": vmapped,
     "nested": nested,
-    "spared": spared,
-    "autocast": autocast,
+    **{f"spared {rung}": lambda rung=rung: spared(rung) for rung in RUNS},
+    "spared": lambda: all(spared(rung) for rung in RUNS),
+    "autocast": lambda: all(autocast(rung) for rung in RUNS),
+    "chosen": lambda: chosen(rnnlib.torch.GRU(2, 2, 2, bidirectional=True), torch.ones(2, 1, 2), 4),
+    "cell chosen": lambda: chosen(rnnlib.torch.GRUCell(2, 2), torch.ones(1, 2), 1),
+    "below": below,
+    "silent": lambda: (
+        silent(layers, rnnlib.torch.GRU(2, 2), torch.ones(2, 1, 2))
+        and silent(cells, rnnlib.torch.GRUCell(2, 2), torch.ones(1, 2))
+    ),
     "elsewhere": elsewhere,
     "layer elsewhere": layer_elsewhere,
     "cell elsewhere": cell_elsewhere,

@@ -5,19 +5,12 @@ CHECKS = "planted_torch"
 # file: [(name of a check, the text as it stands, the slip)]
 SLIPS = {
     "torch/function.py": [
-        (
-            "tanh",
-            '"RNN_TANH": sequences.RNNSequence',
-            '"RNN_TANH": partial(sequences.RNNSequence, nonlinearity="relu")',
-        ),
-        ("relu", 'nonlinearity="relu"', 'nonlinearity="tanh"'),
-        ("gru", "sequences.GRUSequence", "sequences.ResetBeforeGRUSequence"),
-        ("reset before", "sequences.ResetBeforeGRUSequence", "sequences.GRUSequence"),
         # One run.
         ("compiled", "if not torch.compiler.is_compiling():", "if True:"),
         ("nested", "if not torch.compiler.is_compiling():", "if torch.compiler.is_compiling():"),
         ("compiled", "@torch.compiler.allow_in_graph\n", ""),
         ("lstm", "[x, *state, *weights.values()]", "[x, *state[::-1], *weights.values()]"),
+        ("chosen", "(form, rung), tuple(weights)", '(form, "products"), tuple(weights)'),
         ("gru", "tuple(counts), reverse,", "tuple(counts), False,"),
         ("gru", "tuple(counts), reverse,", "tuple(counts), not reverse,"),
         ("spared", "reverse, torch.is_grad_enabled()", "reverse, True"),
@@ -87,12 +80,13 @@ SLIPS = {
         ),
         (
             "autocast",
-            "with _autocast_off(x.device.type):\n            if torch",
-            "with nullcontext():\n            if torch",
+            "with _autocast_off(x.device.type):\n            if _diff",
+            "with nullcontext():\n            if _diff",
         ),
         # The way forward.
         ("gru", "zip(names, arrays[len", "zip((names[1], names[0], *names[2:]), arrays[len"),
-        ("relu", "FORMS[form](weights)", 'FORMS["RNN_TANH"](weights)'),
+        ("relu", "make(*form, weights)", 'make("RNN_TANH", form[1], weights)'),
+        ("chosen", "make(*form, weights)", 'make(form[0], "products", weights)'),
         (
             "lstm",
             "tuple(arrays[: len(arrays) - len(names)])",
@@ -123,7 +117,8 @@ SLIPS = {
             "= (form, names, counts, reverse), len",
             "= (form, names, counts[::-1], reverse), len",
         ),
-        ("tangents gru", "len(arrays), keep\n", "len(arrays), True\n"),
+        ("tangents gru", "ctx.by_products = len(kept)", "ctx.by_products = 0"),
+        ("tangents gru", "ctx.by_products = len(kept)", "ctx.by_products = 4"),
         ("tangents gru", "save_for_forward(*arrays)", "save_for_forward(*(-a for a in arrays))"),
         ("spared", "parts = len(arrays) - len(names)", "parts = len(arrays) - len(names) - 1"),
         ("gru", "y, kept = output[0], output[parts:]", "y, kept = output[1], output[parts:]"),
@@ -152,12 +147,32 @@ SLIPS = {
             "_taken_apart(form, names, (*arrays[1::-1], *arrays[2:]))\n        #",
         ),
         *(
-            (f"twice {name}", "if torch.is_grad_enabled() or", "if")
-            for name in ("lstm", "projected", "gru", "reset before")
+            (f"twice {name}", "torch.is_grad_enabled() or torch.auto", "torch.auto")
+            for name in ("tanh", "relu", "lstm", "projected", "gru", "reset before")
         ),
         *(
             (f"forward over back {name}", " or torch.autograd.forward_ad._current_level >= 0", "")
             for name in ("lstm", "projected", "gru", "reset before")
+        ),
+        *(
+            (f"batched {name}", "if _differentiated() or transformed():", "if _differentiated():")
+            for name in ("tanh", "relu", "lstm", "gru")
+        ),
+        ("twice lstm", "if _differentiated() or transformed():", "if transformed():"),
+        ("spared", "if _differentiated() or transformed():", "if True:"),
+        ("twice gru", '(form[0], "products")', "form"),
+        ("twice relu", '(form[0], "products")', '("RNN_TANH", "products")'),
+        ("batched tanh", '(form[0], "products")', "form"),
+        ("below", '(form[0], "products")', '(form[0], "loop")'),
+        (
+            "twice lstm",
+            "_differentiable(form, names, arrays)\n                y",
+            "_differentiable(form, names, (*arrays[1::-1], *arrays[2:]))\n                y",
+        ),
+        (
+            "batched gru",
+            "_differentiable(form, names, arrays)\n                y",
+            "_taken_apart(form, names, arrays)\n                y",
         ),
         (
             "twice gru",
@@ -246,9 +261,9 @@ SLIPS = {
         ),
         (
             "tangents lstm",
-            "_taken_apart(form, names, arrays)\n        y, after, kept = sequence.forward("
+            "_differentiable(form, names, arrays)\n        y, after, kept = sequence.forward("
             "x, state, counts, reverse)",
-            "_taken_apart(form, names, (*arrays[1::-1], *arrays[2:]))\n"
+            "_differentiable(form, names, (*arrays[1::-1], *arrays[2:]))\n"
             "        y, after, kept = sequence.forward(x, state, counts, reverse)",
         ),
         (
@@ -291,7 +306,7 @@ SLIPS = {
             "return *pull(tangents), *[None]",
             "dy, *d = pull(tangents)\n        return dy, *d[::-1], *[None]",
         ),
-        ("tangents gru", "(len(kept) if ctx.keep else 0)", "len(kept)"),
+        ("tangents gru", "*[None] * ctx.by_products", "*[None] * len(kept)"),
     ],
     "torch/layers.py": [
         # Packed sequences.
@@ -411,6 +426,17 @@ SLIPS = {
             "getattr(self, name + suffix)",
             'getattr(self, name + suffix.removesuffix("_reverse"))',
         ),
+        # Rungs.
+        ("chosen", 'rung, took = "auto", None', 'rung, took = "inplace", None'),
+        ("chosen", 'rung, took = "auto", None', 'rung, took = "auto", "inplace"'),
+        ("chosen", "take_rung(self, weights),", '(take_rung(self, weights), "products")[1],'),
+        ("chosen", "choose(module.rung, module", 'choose("auto", module'),
+        ("chosen", "module.form, weights)", '"RNN_TANH", weights)'),
+        ("chosen", "module.form, weights)", "module.form, {})"),
+        ("silent", "if not torch.compiler.is_compiling():", "if True:"),
+        ("chosen", "if not torch.compiler.is_compiling():", "if torch.compiler.is_compiling():"),
+        ("chosen", "module.took = rung", "module.took = module.rung"),
+        ("chosen", "    return rung\n", '    return "products"\n'),
         # The constructors.
         (
             "layer relu",
@@ -438,13 +464,20 @@ SLIPS = {
         ),
         (
             "cell tanh",
-            "run(self.form, self._weights(), x, states,",
-            "run(self.form, self._weights(), -x, states,",
+            "run(self.form, rung, weights, x, states,",
+            "run(self.form, rung, weights, -x, states,",
         ),
         (
             "cell lstm",
-            "run(self.form, self._weights(), x, states,",
-            "run(self.form, self._weights(), x, states[::-1],",
+            "run(self.form, rung, weights, x, states,",
+            "run(self.form, rung, weights, x, states[::-1],",
+        ),
+        ("cell chosen", 'rung, took = "auto", None', 'rung, took = "inplace", None'),
+        ("cell chosen", 'rung, took = "auto", None', 'rung, took = "auto", "inplace"'),
+        (
+            "cell chosen",
+            "rung = take_rung(self, weights)",
+            'rung = take_rung(self, weights) and "products"',
         ),
         ("cell alike", 'check_alike(f"hx ({name})", state, x)', "pass"),
         (

@@ -23,6 +23,7 @@ import pytest
 import slips_calculus
 import slips_cells
 import slips_columns
+import slips_ladder
 import slips_layers
 import slips_sequences
 import slips_torch
@@ -39,6 +40,7 @@ FILES = {
         slips_layers,
         slips_columns,
         slips_torch,
+        slips_ladder,
         slips_training,
         slips_calculus,
     )

@@ -3,16 +3,20 @@
 import torch
 
 from rnnlib.torch.function import run
-from rnnlib.torch.layers import ResetOption, check_alike, state_parts
+from rnnlib.torch.layers import ResetOption, check_alike, state_parts, take_rung
 
 
 class Cell(torch.nn.RNNCellBase):
     """One time step: torch's parameters and arguments around the book's equations.
 
-    A subclass names its ``states``; ``form`` is a key of ``rnnlib.torch.function.FORMS``.
+    A subclass names its ``states``; ``form`` is a key of ``rnnlib.torch.ladder.PRODUCTS``.
+
+    rung: "auto", or the name of a rung of ``rnnlib.torch.ladder``; may be set on a module.
+    took: the rung of the last call.
     """
 
     states = ("h",)
+    rung, took = "auto", None
 
     def forward(self, input, hx=None):
         """Take one step; arguments, results and the types of errors are torch.nn's.
@@ -40,7 +44,9 @@ class Cell(torch.nn.RNNCellBase):
             if state.shape != size:
                 raise RuntimeError(f"hx ({name}): expected {size}, got {tuple(state.shape)}")
             check_alike(f"hx ({name})", state, x)
-        _, after = run(self.form, self._weights(), x, states, [len(x)])
+        weights = self._weights()
+        rung = take_rung(self, weights)
+        _, after = run(self.form, rung, weights, x, states, [len(x)])
         after = tuple(state[0] if one else state for state in after)
         return after if len(after) > 1 else after[0]
 

@@ -1,27 +1,19 @@
 """The book's equations as an operation that torch can differentiate, and differentiate again."""
 
 from contextlib import nullcontext
-from functools import partial
 
 import torch
 
-from rnnlib import sequences
-
-FORMS = {
-    "RNN_TANH": sequences.RNNSequence,
-    "RNN_RELU": partial(sequences.RNNSequence, nonlinearity="relu"),
-    "LSTM": sequences.LSTMSequence,
-    "GRU": sequences.GRUSequence,
-    "GRU_RESET_BEFORE": sequences.ResetBeforeGRUSequence,
-}
+from rnnlib.torch.ladder import make, transformed
 
 
-def run(form, weights, x, state, counts, reverse=False):
+def run(form, rung, weights, x, state, counts, reverse=False):
     """Run one direction of one layer over a batch of sequences.
 
-    form: a key of ``FORMS``.  weights, x: (M, I), state, counts and reverse: as in
-    ``rnnlib.sequences.Sequence``.  Under autocast all floating numbers but float64 are taken to its
-    type first, on every device; torch.nn's GRU and its cells stay in float32 on the CPU.
+    form: a key of ``ladder.PRODUCTS``; rung: one of ``ladder.RUNGS`` that is valid here.
+    weights, x: (M, I), state, counts and reverse: as in ``rnnlib.sequences.Sequence``.  Under
+    autocast all floating numbers but float64 are taken to its type first, on every device;
+    torch.nn's GRU and its cells stay in float32 on the CPU.
     Returns the outputs (M, R) and the state after.  Both ways need the outputs, so that to change
     them in place before going back is an error, as with cuDNN.
 
@@ -32,7 +24,7 @@ def run(form, weights, x, state, counts, reverse=False):
     arrays = _in_autocast(x.device.type, [x, *state, *weights.values()])
     with _autocast_off(x.device.type):
         results = _apply_whole(
-            form, tuple(weights), tuple(counts), reverse, torch.is_grad_enabled(), *arrays
+            (form, rung), tuple(weights), tuple(counts), reverse, torch.is_grad_enabled(), *arrays
         )
     return results[0], results[1 : 1 + len(state)]
 
@@ -74,7 +66,17 @@ def _autocast_off(device_type):
 def _taken_apart(form, names, arrays):
     """Return the ``Sequence`` with its weights, and the state, from the arrays of ``apply``."""
     weights = dict(zip(names, arrays[len(arrays) - len(names) :], strict=True))
-    return FORMS[form](weights), tuple(arrays[: len(arrays) - len(names)])
+    return make(*form, weights), tuple(arrays[: len(arrays) - len(names)])
+
+
+def _differentiable(form, names, arrays):
+    """``_taken_apart`` on the rung that torch can differentiate."""
+    return _taken_apart((form[0], "products"), names, arrays)
+
+
+def _differentiated():
+    """Return whether the caller differentiates what is computed now, back or in forward mode."""
+    return torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
 
 
 class Derived(torch.autograd.Function):
@@ -91,11 +93,12 @@ class Derived(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx, inputs, output):
         form, names, counts, reverse, keep, *arrays = inputs
-        ctx.call, ctx.count, ctx.keep = (form, names, counts, reverse), len(arrays), keep
+        parts = len(arrays) - len(names)
+        y, kept = output[0], output[parts:]
+        ctx.call, ctx.count = (form, names, counts, reverse), len(arrays)
+        ctx.by_products = len(kept)
         ctx.save_for_forward(*arrays)
         if keep:
-            parts = len(arrays) - len(names)
-            y, kept = output[0], output[parts:]
             ctx.mark_non_differentiable(*kept)
             # Nobody asks for the gradients of what is kept: no zeros are made up for them.
             ctx.set_materialize_grads(False)
@@ -109,9 +112,10 @@ class Derived(torch.autograd.Function):
         sequence, state = _taken_apart(form, names, arrays)
         # Under autocast, forward was given arrays of one type, and backward stays with it.
         with _autocast_off(x.device.type):
-            if torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0:
-                # The caller differentiates this gradient, going back or in forward mode.  What was
-                # kept is a result, and says nothing about how it came from x, state and weights.
+            if _differentiated() or transformed():
+                # What was kept is a result: it says nothing about how it came from x, state and
+                # weights.  And what is written in place can neither be differentiated nor batched.
+                sequence, state = _differentiable(form, names, arrays)
                 y, _, kept = sequence.forward(x, state, counts, reverse)
             dy = torch.zeros_like(y) if dy is None else dy
             d_state = tuple(
@@ -137,7 +141,7 @@ class Derived(torch.autograd.Function):
             for a, v in zip(given, tangents[5:], strict=True)
         )
         x, *arrays = given
-        sequence, state = _taken_apart(form, names, arrays)
+        sequence, state = _differentiable(form, names, arrays)
         y, after, kept = sequence.forward(x, state, counts, reverse)
 
         def transposed(dy, *d_state):
@@ -145,7 +149,7 @@ class Derived(torch.autograd.Function):
             return grads["x"], *d_state, *(grads[name] for name in names)
 
         _, pull = torch.func.vjp(transposed, *map(torch.zeros_like, (y, *after)))
-        return *pull(tangents), *[None] * (len(kept) if ctx.keep else 0)
+        return *pull(tangents), *[None] * ctx.by_products
 
 
 @torch.compiler.allow_in_graph

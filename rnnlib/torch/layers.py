@@ -4,15 +4,20 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from rnnlib.torch.function import autocast_is_on, run
+from rnnlib.torch.ladder import choose
 
 
 class Recurrent(torch.nn.RNNBase):
     """What the layers share: torch's parameters and arguments around the book's equations.
 
-    A subclass names its ``states``; ``form`` is a key of ``rnnlib.torch.function.FORMS``.
+    A subclass names its ``states``; ``form`` is a key of ``rnnlib.torch.ladder.PRODUCTS``.
+
+    rung: "auto", or the name of a rung of ``rnnlib.torch.ladder``; may be set on a module.
+    took: the rung of the last call.
     """
 
     states = ("h",)
+    rung, took = "auto", None
 
     @property
     def form(self):
@@ -78,9 +83,11 @@ class Recurrent(torch.nn.RNNBase):
         for k in range(self.num_layers):
             outputs = []
             for direction in directions:
+                weights = self._weights(f"_l{k}{direction}")
                 y, end = run(
                     self.form,
-                    self._weights(f"_l{k}{direction}"),
+                    take_rung(self, weights),
+                    weights,
                     x,
                     tuple(start[len(ends)] for start in starts),
                     counts,
@@ -102,6 +109,14 @@ class Recurrent(torch.nn.RNNBase):
 
     def _as_hx(self, states):
         return tuple(states) if len(self.states) > 1 else states[0]
+
+
+def take_rung(module, weights):
+    """Return the rung to run on, and note it in ``module.took``."""
+    rung = choose(module.rung, module.form, weights)
+    if not torch.compiler.is_compiling():
+        module.took = rung
+    return rung
 
 
 def state_parts(hx, names):
