@@ -23,10 +23,12 @@ import pytest
 import slips_calculus
 import slips_cells
 import slips_columns
+import slips_function
+import slips_inplace
 import slips_ladder
 import slips_layers
+import slips_modules
 import slips_sequences
-import slips_torch
 import slips_training
 
 PACKAGE = Path(__file__).resolve().parents[1] / "rnnlib"
@@ -39,7 +41,9 @@ FILES = {
         slips_sequences,
         slips_layers,
         slips_columns,
-        slips_torch,
+        slips_function,
+        slips_inplace,
+        slips_modules,
         slips_ladder,
         slips_training,
         slips_calculus,

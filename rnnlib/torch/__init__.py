@@ -1,8 +1,9 @@
 """The layers of ``rnnlib`` as torch modules, in the place of torch.nn's.
 
-``layers`` and ``cells`` take and return what torch.nn takes and returns; ``function`` makes of a
-run over a sequence an operation that torch can differentiate; ``ladder`` says by which program it
-runs: step by step (``loop``), by ``rnnlib.sequences``, or in place (``inplace``).
+``layers`` and ``cells`` take and return what torch.nn takes and returns, and share ``module``;
+``function`` makes of a run over a sequence an operation that torch can differentiate; ``ladder``
+says by which program it runs: step by step (``loop``), by ``rnnlib.sequences``, or in place
+(``inplace``).
 
 The cells are torch.nn's classes with another ``forward``.  The layers are ``torch.nn.RNNBase``, not
 ``torch.nn.LSTM`` and so on, because ``torch.compile`` leaves those out of its graphs.  A compiled

@@ -2,21 +2,11 @@
 
 import torch
 
-from rnnlib.torch.function import run
-from rnnlib.torch.layers import ResetOption, check_alike, state_parts, take_rung
+from rnnlib.torch.module import OnLadder, ResetOption, check_alike
 
 
-class Cell(torch.nn.RNNCellBase):
-    """One time step: torch's parameters and arguments around the book's equations.
-
-    A subclass names its ``states``; ``form`` is a key of ``rnnlib.torch.ladder.PRODUCTS``.
-
-    rung: "auto", or the name of a rung of ``rnnlib.torch.ladder``; may be set on a module.
-    took: the rung of the last call.
-    """
-
-    states = ("h",)
-    rung, took = "auto", None
+class Cell(OnLadder, torch.nn.RNNCellBase):
+    """One time step: torch's parameters and arguments around the book's equations."""
 
     def forward(self, input, hx=None):
         """Take one step; arguments, results and the types of errors are torch.nn's.
@@ -27,7 +17,7 @@ class Cell(torch.nn.RNNCellBase):
 
         Raises ValueError for a wrong number of axes and RuntimeError for a wrong size or type.
         """
-        states = () if hx is None else state_parts(hx, self.states)
+        states = () if hx is None else self._parts(hx)
         for name, tensor in zip(("input", *self.states), (input, *states), strict=False):
             if tensor.dim() not in (1, 2):
                 raise ValueError(f"{name}: expected 1 or 2 axes, got {tensor.dim()}")
@@ -44,11 +34,8 @@ class Cell(torch.nn.RNNCellBase):
             if state.shape != size:
                 raise RuntimeError(f"hx ({name}): expected {size}, got {tuple(state.shape)}")
             check_alike(f"hx ({name})", state, x)
-        weights = self._weights()
-        rung = take_rung(self, weights)
-        _, after = run(self.form, rung, weights, x, states, [len(x)])
-        after = tuple(state[0] if one else state for state in after)
-        return after if len(after) > 1 else after[0]
+        _, after = self._run(self._weights(), x, states, [len(x)])
+        return self._as_hx([state[0] if one else state for state in after])
 
     def _weights(self):
         names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]

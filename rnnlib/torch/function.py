@@ -1,9 +1,8 @@
 """The book's equations as an operation that torch can differentiate, and differentiate again."""
 
-from contextlib import nullcontext
-
 import torch
 
+from rnnlib.torch.autocast import autocast_off, in_autocast
 from rnnlib.torch.ladder import make, transformed
 
 
@@ -21,8 +20,8 @@ def run(form, rung, weights, x, state, counts, reverse=False):
     """
     if not torch.compiler.is_compiling():
         _refuse_nested_forward_mode()
-    arrays = _in_autocast(x.device.type, [x, *state, *weights.values()])
-    with _autocast_off(x.device.type):
+    arrays = in_autocast(x.device.type, [x, *state, *weights.values()])
+    with autocast_off(x.device.type):
         results = _apply_whole(
             (form, rung), tuple(weights), tuple(counts), reverse, torch.is_grad_enabled(), *arrays
         )
@@ -40,27 +39,6 @@ def _refuse_nested_forward_mode():
             "got two, and torch would ignore one of them; go back in one of the two (jacfwd of "
             "jacrev, jvp of grad)"
         )
-
-
-def autocast_is_on(device_type):
-    """Return whether autocast is in force; on a device without it, such as "meta", it is not."""
-    available = torch.amp.is_autocast_available(device_type)
-    return available and torch.is_autocast_enabled(device_type)
-
-
-def _in_autocast(device_type, arrays):
-    if not autocast_is_on(device_type):
-        return arrays
-    dtype = torch.get_autocast_dtype(device_type)
-    return [
-        a.to(dtype) if a.is_floating_point() and a.dtype != torch.float64 else a for a in arrays
-    ]
-
-
-def _autocast_off(device_type):
-    if not torch.amp.is_autocast_available(device_type):
-        return nullcontext()
-    return torch.autocast(device_type, enabled=False)
 
 
 def _taken_apart(form, names, arrays):
@@ -109,13 +87,13 @@ class Derived(torch.autograd.Function):
         form, names, counts, reverse = ctx.call
         saved = ctx.saved_tensors  # once: hooks may load a tensor from elsewhere each time
         (x, *arrays), (y, *kept) = saved[: ctx.count], saved[ctx.count :]
-        sequence, state = _taken_apart(form, names, arrays)
+        again = _differentiated() or transformed()
+        sequence, state = (_differentiable if again else _taken_apart)(form, names, arrays)
         # Under autocast, forward was given arrays of one type, and backward stays with it.
-        with _autocast_off(x.device.type):
-            if _differentiated() or transformed():
+        with autocast_off(x.device.type):
+            if again:
                 # What was kept is a result: it says nothing about how it came from x, state and
                 # weights.  And what is written in place can neither be differentiated nor batched.
-                sequence, state = _differentiable(form, names, arrays)
                 y, _, kept = sequence.forward(x, state, counts, reverse)
             dy = torch.zeros_like(y) if dy is None else dy
             d_state = tuple(

@@ -3,21 +3,11 @@
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from rnnlib.torch.function import autocast_is_on, run
-from rnnlib.torch.ladder import choose
+from rnnlib.torch.module import OnLadder, ResetOption, check_alike
 
 
-class Recurrent(torch.nn.RNNBase):
-    """What the layers share: torch's parameters and arguments around the book's equations.
-
-    A subclass names its ``states``; ``form`` is a key of ``rnnlib.torch.ladder.PRODUCTS``.
-
-    rung: "auto", or the name of a rung of ``rnnlib.torch.ladder``; may be set on a module.
-    took: the rung of the last call.
-    """
-
-    states = ("h",)
-    rung, took = "auto", None
+class Recurrent(OnLadder, torch.nn.RNNBase):
+    """What the layers share: torch's parameters and arguments around the book's equations."""
 
     @property
     def form(self):
@@ -68,7 +58,7 @@ class Recurrent(torch.nn.RNNBase):
         widths = {"h": self.proj_size or self.hidden_size, "c": self.hidden_size}
         if hx is None:
             return [x.new_zeros(count, N, widths[name]) for name in self.states]
-        parts = state_parts(hx, self.states)
+        parts = self._parts(hx)
         for name, part in zip(self.states, parts, strict=True):
             expected = (count, widths[name]) if one else (count, N, widths[name])
             if part.shape != expected:
@@ -83,11 +73,8 @@ class Recurrent(torch.nn.RNNBase):
         for k in range(self.num_layers):
             outputs = []
             for direction in directions:
-                weights = self._weights(f"_l{k}{direction}")
-                y, end = run(
-                    self.form,
-                    take_rung(self, weights),
-                    weights,
+                y, end = self._run(
+                    self._weights(f"_l{k}{direction}"),
                     x,
                     tuple(start[len(ends)] for start in starts),
                     counts,
@@ -106,35 +93,6 @@ class Recurrent(torch.nn.RNNBase):
         names += ["bias_ih", "bias_hh"] if self.bias else []
         names += ["weight_hr"] if self.proj_size else []
         return {name: getattr(self, name + suffix) for name in names}
-
-    def _as_hx(self, states):
-        return tuple(states) if len(self.states) > 1 else states[0]
-
-
-def take_rung(module, weights):
-    """Return the rung to run on, and note it in ``module.took``."""
-    rung = choose(module.rung, module.form, weights)
-    if not torch.compiler.is_compiling():
-        module.took = rung
-    return rung
-
-
-def state_parts(hx, names):
-    """Return the parts of a state as a tuple; raise RuntimeError unless there is one a name."""
-    parts = (hx,) if torch.is_tensor(hx) else tuple(hx)
-    if len(parts) != len(names):
-        expected = f"{len(names)} tensors ({', '.join(names)})"
-        raise RuntimeError(f"hx: expected {expected}, got {len(parts)}")
-    return parts
-
-
-def check_alike(name, tensor, x):
-    """Raise RuntimeError unless tensor has the input's type and device."""
-    for what in ("dtype", "device"):
-        ours, theirs = getattr(tensor, what), getattr(x, what)
-        autocast = what == "dtype" and autocast_is_on(x.device.type)
-        if ours != theirs and not autocast:
-            raise RuntimeError(f"{name}: expected the input's {what} {theirs}, got {ours}")
 
 
 def _size(tensor):
@@ -165,19 +123,6 @@ class LSTM(Recurrent):
 
     def __init__(self, *args, **kwargs):
         super().__init__("LSTM", *args, **kwargs)
-
-
-class ResetOption:
-    """What torch's GRU does not have: the choice where to reset.  Stands before the base class."""
-
-    reset_after = True
-
-    @property
-    def form(self):
-        return "GRU" if self.reset_after else "GRU_RESET_BEFORE"
-
-    def extra_repr(self):
-        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
 
 
 class GRU(ResetOption, Recurrent):

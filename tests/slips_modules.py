@@ -1,0 +1,213 @@
+"""Slips in the modules for torch; see ``test_planted_errors``."""
+
+# The module with the checks.
+CHECKS = "planted_modules"
+# file: [(name of a check, the text as it stands, the slip)]
+SLIPS = {
+    "torch/layers.py": [
+        # Packed sequences.
+        (
+            "layer gru",
+            "starts = self._starts(x, hx, counts[0], batch_sizes)",
+            "starts = self._starts(x, None, counts[0], batch_sizes)",
+        ),
+        ("layer gru", "x, _selected(starts, order), counts", "x, starts, counts"),
+        ("layer gru", "x, _selected(starts, order), counts", "x, _selected(starts, back), counts"),
+        (
+            "layer gru",
+            "PackedSequence(rows, batch_sizes, order, back)",
+            "PackedSequence(rows, batch_sizes, back, order)",
+        ),
+        (
+            "layer gru",
+            "PackedSequence(rows, batch_sizes, order, back)",
+            "PackedSequence(rows, batch_sizes)",
+        ),
+        (
+            "layer gru",
+            "PackedSequence(rows, batch_sizes, order, back)",
+            "PackedSequence(rows.flip(0), batch_sizes, order, back)",
+        ),
+        ("layer gru", "self._as_hx(_selected(ends, back))", "self._as_hx(ends)"),
+        ("layer gru", "self._as_hx(_selected(ends, back))", "self._as_hx(_selected(ends, order))"),
+        ("layer gru", "state.index_select(1, order)", "state.index_select(1, order.flip(0))"),
+        # Batches and one sequence.
+        (
+            "layouts",
+            "input.unsqueeze(1) if one else input",
+            "input.flip(0).unsqueeze(1) if one else input",
+        ),
+        ("layouts", "x.transpose(0, 1) if self.batch_first and not one else x", "x"),
+        (
+            "layer gru",
+            "x.transpose(0, 1) if self.batch_first and not one else x",
+            "x.transpose(0, 1)",
+        ),
+        ("layouts", "self._starts(x, hx, N, None, one)", "self._starts(x, None, N, None, one)"),
+        (
+            "layer gru",
+            "x.reshape(T * N, self.input_size)",
+            "x.transpose(0, 1).reshape(T * N, self.input_size)",
+        ),
+        ("layer gru", "starts, [N] * T)", "starts, [1] * (T * N))"),
+        (
+            "layer gru",
+            "output = rows.reshape(T, N, rows.shape[-1])",
+            "output = rows.reshape(N, T, rows.shape[-1]).transpose(0, 1)",
+        ),
+        ("layouts", "return output[:, 0], self", "return output[:, 0].flip(0), self"),
+        ("layouts", "[end[:, 0] for end in ends]", "[end[:, 0] for end in ends[::-1]]"),
+        ("layouts", "[end[:, 0] for end in ends]", "[end for end in ends]"),
+        ("layouts", "output.transpose(0, 1) if self.batch_first else output", "output"),
+        (
+            "layouts",
+            "self.batch_first else output, self._as_hx(ends)",
+            "self.batch_first else output, self._as_hx([-e for e in ends])",
+        ),
+        # States.
+        ("layer lstm", "x.new_zeros(count", "x.new_ones(count"),
+        (
+            "layouts",
+            "part.unsqueeze(1) if one else part for part in parts]",
+            "part.unsqueeze(1) if one else part for part in parts[::-1]]",
+        ),
+        ("alike", 'check_alike(f"hx ({name}_0)", part, x)', "pass"),
+        # Layers.
+        ("layer gru", "for k in range(self.num_layers):", "for k in (0, 0):"),
+        ("layer gru", 'self._weights(f"_l{k}{direction}")', 'self._weights(f"_l0{direction}")'),
+        ("layer gru", 'self._weights(f"_l{k}{direction}")', 'self._weights(f"_l{k}")'),
+        ("layer gru", "start[len(ends)] for start", "start[0] for start"),
+        ("layer gru", "start[len(ends)] for start", "start[-1 - len(ends)] for start"),
+        ("layer lstm", "for start in starts)", "for start in starts[::-1])"),
+        ("layer gru", 'reverse=direction == "_reverse"', "reverse=False"),
+        ("layer gru", 'reverse=direction == "_reverse"', "reverse=True"),
+        ("layer gru", 'reverse=direction == "_reverse"', 'reverse=direction != "_reverse"'),
+        ("layer gru", '("", "_reverse") if self.bi', '("_reverse", "") if self.bi'),
+        ("layer gru", "outputs.append(y)", "outputs.insert(0, y)"),
+        ("layer gru", "ends.append(end)", "ends.insert(0, end)"),
+        ("layer gru", "torch.cat(outputs, dim=-1)", "torch.cat(outputs[::-1], dim=-1)"),
+        ("layer gru", "torch.cat(outputs, dim=-1)", "torch.stack(outputs, dim=-1).flatten(1)"),
+        ("dropout", "if self.dropout and self.training and", "if self.dropout and"),
+        ("dropout", "if self.dropout and self.training and", "if False and"),
+        ("dropout", "and k + 1 < self.num_layers:", "and True:"),
+        ("dropout", "and k + 1 < self.num_layers:", "and k == 0:"),
+        ("dropout", "dropout(x, self.dropout)", "dropout(x, 1 - self.dropout)"),
+        ("dropout", "dropout(x, self.dropout)", "dropout(x)"),
+        (
+            "layer lstm",
+            "return x, [torch.stack(parts) for parts",
+            "return x, [torch.stack(parts[::-1]) for parts",
+        ),
+        (
+            "layer tanh",
+            "getattr(self, name + suffix)",
+            'getattr(self, name.replace("bias_hh", "bias_ih") + suffix)',
+        ),
+        ("layer tanh", "getattr(self, name + suffix)", "getattr(self, name + suffix).detach()"),
+        ("layer gru", '["bias_ih", "bias_hh"] if self.bias', '["bias_ih", "bias_hh"] if False'),
+        (
+            "layer projected",
+            "getattr(self, name + suffix)",
+            'getattr(self, name + suffix.removesuffix("_reverse"))',
+        ),
+        # The constructors.
+        (
+            "layer relu",
+            'kwargs.pop("nonlinearity", "tanh")',
+            '(kwargs.pop("nonlinearity", "tanh"), "tanh")[1]',
+        ),
+        ("layer tanh", 'kwargs.pop("nonlinearity", "tanh")', 'kwargs.pop("nonlinearity", "relu")'),
+        ("layer relu", "args.pop(3) if", '(args.pop(3), "tanh")[1] if'),
+        ("layer relu", 'f"RNN_{nonlinearity.upper()}"', '"RNN_TANH"'),
+        ("layer reset before", "self.reset_after = reset_after", "self.reset_after = True"),
+    ],
+    "torch/cells.py": [
+        (
+            "cell tanh",
+            "x = input.unsqueeze(0) if one else input",
+            "x = -input.unsqueeze(0) if one else input",
+        ),
+        ("cell tanh", "x.new_zeros(size)", "x.new_ones(size)"),
+        (
+            "cell lstm",
+            "states = [state.unsqueeze(0) for state in states]",
+            "states = [state.unsqueeze(0) for state in states[::-1]]",
+        ),
+        (
+            "cell tanh",
+            "self._run(self._weights(), x, states,",
+            "self._run(self._weights(), -x, states,",
+        ),
+        (
+            "cell lstm",
+            "self._run(self._weights(), x, states,",
+            "self._run(self._weights(), x, states[::-1],",
+        ),
+        ("cell alike", 'check_alike(f"hx ({name})", state, x)', "pass"),
+        (
+            "cell elsewhere",
+            'check_alike(f"hx ({name})", state, x)',
+            'torch.is_autocast_enabled(x.device.type), check_alike(f"hx ({name})", state, x)',
+        ),
+        ("cell tanh", "states, [len(x)])", "states, [len(x)])[::-1]"),
+        ("cell tanh", "state[0] if one else state for", "state if one else state for"),
+        ("cell lstm", "else state for state in after])", "else state for state in after[::-1]])"),
+        (
+            "cell tanh",
+            '["bias_ih", "bias_hh"] if self.bias',
+            '["bias_ih", "bias_hh"] if not self.bias',
+        ),
+        (
+            "cell tanh",
+            "getattr(self, name) for name",
+            'getattr(self, name.replace("_hh", "_ih")) for name',
+        ),
+        ("cell gru", '["bias_ih", "bias_hh"] if self.bias', '["bias_ih", "bias_hh"] if False'),
+        ("cell relu", 'f"RNN_{self.nonlinearity.upper()}"', '"RNN_TANH"'),
+        ("cell reset before", "self.reset_after = reset_after", "self.reset_after = True"),
+    ],
+    "torch/module.py": [
+        ("chosen", "run(self.form, rung, weights", 'run(self.form, "products", weights'),
+        ("chosen", "choose(self.rung, self", 'choose("auto", self'),
+        ("chosen", "self.rung, self.form, weights)", 'self.rung, "RNN_TANH", weights)'),
+        ("chosen", "self.rung, self.form, weights)", "self.rung, self.form, {})"),
+        ("silent", "if not torch.compiler.is_compiling():", "if True:"),
+        ("chosen", "if not torch.compiler.is_compiling():", "if torch.compiler.is_compiling():"),
+        ("chosen", "self.took = rung", "self.took = self.rung"),
+        (
+            "cell chosen",
+            "rung = choose(self.rung",
+            'self.rung = "auto"\n        rung = choose(self.rung',
+        ),
+        (
+            "layer lstm",
+            "weights, x, state, counts, reverse)\n\n",
+            "weights, -x, state, counts, reverse)\n\n",
+        ),
+        (
+            "layer lstm",
+            "weights, x, state, counts, reverse)\n\n",
+            "weights, x, state[::-1], counts, reverse)\n\n",
+        ),
+        ("layer tanh", "weights, x, state, counts, reverse)\n\n", "weights, x, state, counts)\n\n"),
+        ("layer reset before", "run(self.form, rung", 'run("GRU", rung'),
+        ("layer lstm", "else tuple(hx)\n", "else tuple(hx)[::-1]\n"),
+        ("layer lstm", "return tuple(states) if", "return tuple(states[::-1]) if"),
+        ("alike", 'what == "dtype" and autocast', "False and autocast"),
+        ("alike", 'what == "dtype" and autocast', "autocast"),
+        ("alike", "and autocast_is_on(x.device.type)", "and True"),
+        (
+            "layer elsewhere",
+            "and autocast_is_on(x.device.type)",
+            "and torch.is_autocast_enabled(x.device.type)",
+        ),
+        ("alike", "if ours != theirs and not autocast:", "if False:"),
+        # Rungs.
+        ("chosen", 'rung, took = "auto", None', 'rung, took = "inplace", None'),
+        ("chosen", 'rung, took = "auto", None', 'rung, took = "auto", "inplace"'),
+        ("layer gru", '"GRU" if self.reset_after else "GRU_RESET_BEFORE"', '"GRU_RESET_BEFORE"'),
+        ("layer reset before", '"GRU" if self.reset_after else "GRU_RESET_BEFORE"', '"GRU"'),
+        ("cell chosen", 'rung, took = "auto", None', 'rung, took = "inplace", None'),
+        ("cell chosen", 'rung, took = "auto", None', 'rung, took = "auto", "inplace"'),
+    ],
+}
