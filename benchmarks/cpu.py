@@ -40,7 +40,8 @@ def main():
     # The thread pools read these when NumPy and torch load.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(arguments.threads)
-    sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    here = Path(__file__).parent
+    sys.path[:0] = [str(here), str(here.parent), str(here.parent / "tools")]
     import measure
     import report
 

@@ -1,52 +1,24 @@
 """What is measured: medians of steps taken in turn, and the highest memory of one step."""
 
-import datetime
-import platform
+import os
 import statistics
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import results_file
 import torch
 from contestants import CONTESTANTS, IN_TORCH, draw
 from tqdm import tqdm
-
-import rnnlib
 
 
 def about(threads, rounds, script="benchmarks/cpu.py"):
     """Return what a reader needs to judge the figures."""
     torch.set_num_threads(threads)
-    return {
-        "script": script,
-        "date": datetime.date.today().isoformat(),
-        "processor": processor(),
-        "threads": threads,
-        "rounds": rounds,
-        "seed": 0,
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in ("numpy", "torch", "numpy-ml")}
-        | {"rnnlib": rnnlib.__version__},
-    }
-
-
-def processor():
-    """Return the processor's name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _version(name):
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    packages = ("numpy", "torch", "numpy-ml")
+    return results_file.about(script, 0, packages, threads=threads, rounds=rounds)
 
 
 def compare(kind, shape, rounds, pause):
@@ -104,7 +76,9 @@ def growth(along, size, start, pause):
 def memory(kind, name, shape):
     """Return by how many bytes a step raises the peak of a fresh process, data apart."""
     command = [sys.executable, __file__, kind, name, *map(str, shape)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=paths)
+    return int(done.stdout)
 
 
 def _peak():

@@ -2,8 +2,9 @@
 
 import json
 import math
-import os
 from pathlib import Path
+
+import results_file
 
 from rnnlib import plots
 
@@ -13,24 +14,10 @@ ORDER = ("rnnlib", "autograd loop", "numpy-ml", "products alone")
 
 def write(results, folder):
     """Write cpu.json, cpu.md and cpu.svg into the folder."""
-    texts = {"cpu.json": as_json(results), "cpu.md": table(results)}
+    texts = {"cpu.json": results_file.as_json(results), "cpu.md": table(results)}
     texts["cpu.svg"] = picture(results).svg
-    write_texts(texts, folder)
+    results_file.write(texts, folder)
     print(texts["cpu.md"])
-
-
-def as_json(results):
-    """Return results as the text of a file."""
-    return json.dumps(results, indent=1) + "\n"
-
-
-def write_texts(texts, folder):
-    """Write each text under its name into the folder, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        partial = folder / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, folder / name)
 
 
 def geometric_mean(ratios):

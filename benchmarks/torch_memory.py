@@ -20,9 +20,10 @@ def main():
     arguments = ARGUMENTS.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(arguments.threads)
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+    root = Path(__file__).parents[1]
+    sys.path[:0] = [str(root), str(root / "tools")]
     import measure
-    import report
+    import results_file
     from contestants import IN_TORCH
 
     steps = [
@@ -38,8 +39,8 @@ def main():
         for shape in SHAPES
     ]
     about = measure.about(arguments.threads, 3, "benchmarks/torch_memory.py")
-    texts = {"torch_memory.json": report.as_json({"about": about, "steps": steps})}
-    report.write_texts(texts, arguments.out)
+    texts = {"torch_memory.json": results_file.as_json({"about": about, "steps": steps})}
+    results_file.write(texts, arguments.out)
     for step in steps:
         print(step["kind"], step["shape"], {k: v / 1e6 for k, v in step["bytes"].items()})
 

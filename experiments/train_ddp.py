@@ -19,14 +19,11 @@ first characters of the last tenth of the text, which is not trained on.
 """
 
 import argparse
-import datetime
 import hashlib
 import json
-import platform
 import sys
 from pathlib import Path
 
-import numpy
 import torch
 import torch.distributed as dist
 from torch.nn.functional import cross_entropy
@@ -34,14 +31,12 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT)]
 
-import measure  # noqa: E402
-import report  # noqa: E402
+import results_file  # noqa: E402
 from character_model import CharacterModel, Streams  # noqa: E402
 from processes import OptionError, gathered, join_group, mean, share  # noqa: E402
 
-import rnnlib  # noqa: E402
 from rnnlib import data, saving, text  # noqa: E402
 
 TRAINING_PART, VALIDATION_LENGTH = 0.9, 40_001
@@ -234,18 +229,15 @@ class Training:
 
 def about(options, device):
     """Return what a reader needs to judge the curve."""
-    return {
-        "script": "experiments/train_ddp.py",
-        "date": datetime.date.today().isoformat(),
-        "processor": measure.processor(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "processes": dist.get_world_size(),
-        "threads": torch.get_num_threads(),
-        "seed": options.seed,
-        "python": platform.python_version(),
-        "versions": {m.__name__: m.__version__ for m in (numpy, torch, rnnlib)},
-        "text": options.text.name if options.text else options.data,
-    }
+    return results_file.about(
+        "experiments/train_ddp.py",
+        options.seed,
+        ("numpy", "torch"),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        processes=dist.get_world_size(),
+        threads=torch.get_num_threads(),
+        text=options.text.name if options.text else options.data,
+    )
 
 
 def train(options, device):
@@ -259,7 +251,7 @@ def train(options, device):
         "validation": training.validation,
     }
     if dist.get_rank() == 0:
-        report.write_texts({"losses.json": report.as_json(result)}, options.out)
+        results_file.write({"losses.json": results_file.as_json(result)}, options.out)
 
 
 def main(arguments=None):

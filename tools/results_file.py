@@ -1,0 +1,56 @@
+"""Result files of scripts: what they say of themselves, and how they are written.
+
+Chapters read them by ``rnnlib.notebook.load_result``.
+"""
+
+import datetime
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import rnnlib
+
+
+def about(script, seed, packages, **more):
+    """Return what a reader needs to judge the figures; packages: whose versions matter."""
+    return {
+        "script": script,
+        "date": datetime.date.today().isoformat(),
+        "processor": processor(),
+        "seed": seed,
+        "python": platform.python_version(),
+        "versions": {p: _version(p) for p in packages} | {"rnnlib": rnnlib.__version__},
+        **more,
+    }
+
+
+def processor():
+    """Return the processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def as_json(results):
+    """Return results as the text of a file."""
+    return json.dumps(results, indent=1) + "\n"
+
+
+def write(texts, folder):
+    """Write each text under its name into the folder, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        partial = folder / f".{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, folder / name)
