@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NOTEBOOKS = index.ipynb $(wildcard chapters/*.ipynb)
 WORKERS ?= 2
 PORT ?= 8000
@@ -53,7 +54,7 @@ save: chapter-given $(READY) ## carry that Markdown back into CHAPTER=chapters/x
 
 bench: $(READY) ## time a training step beside torch: benchmarks/results (a quiet machine, minutes)
 	$(BIN)/python benchmarks/cpu.py
-	$(BIN)/python benchmarks/torch_memory.py
+	$(BIN)/python benchmarks/torch_layers.py
 
 lint: $(READY) ## check the code, also inside the notebooks
 	@$(BIN)/ruff check .
@@ -66,10 +67,12 @@ clean: ## delete what was built (not .venv)
 chapter-given:
 	@test -n "$(CHAPTER)" || { echo "name the chapter: CHAPTER=chapters/x.ipynb" >&2; exit 2; }
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt requirements-triton.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else \
 		"The book needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d. " % v + \
 		"Name another one: make book PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP_INSTALL) -r requirements.txt
+	$(PIP_INSTALL) -r requirements-triton.txt || \
+		echo "Triton could not be installed: its kernels will not be run" >&2
 	@touch $@

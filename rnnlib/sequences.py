@@ -45,7 +45,7 @@ class Sequence:
         outputs, caches = [], []
         for rows, n in steps_of(counts, reverse):
             new, cache = self.step(a[rows, ...], *(s[:n, ...] for s in state))
-            state = _replaced(state, new)
+            state = replaced(state, new)
             outputs.append(new[0])
             caches.append(cache if keep else ())
         del a
@@ -70,7 +70,7 @@ class Sequence:
             share, before = self.step_back(
                 cache, y[rows, ...], h_prev[rows, ...], dh, *(d[:n, ...] for d in d_state[1:])
             )
-            d_state = _replaced(d_state, before)
+            d_state = replaced(d_state, before)
             shares.append(share)
         products = self.products(_gathered(xp, shares, not reverse), x, kept, h_prev)
         wanted = ["x", *self.weights] if wanted is None else wanted
@@ -100,7 +100,7 @@ def steps_of(counts, reverse):
     return steps[::-1] if reverse else steps
 
 
-def _replaced(state, new):
+def replaced(state, new):
     """Return the state with its first rows replaced."""
     if state[0].shape[0] == new[0].shape[0]:
         return tuple(new)
@@ -127,10 +127,13 @@ def _in_order(xp, parts, reverse):
 
 def rows_before(xp, h, y, counts, reverse):
     """Return the rows of h from which each step set out."""
+    N = h.shape[0]
+    if counts[-1] == N:
+        return xp.concat([y[N:, ...], h] if reverse else [h, y[:-N, ...]])
     parts = []
     for rows, n in steps_of(counts, reverse):
         parts.append(h[:n, ...])
-        (h,) = _replaced((h,), (y[rows, ...],))
+        (h,) = replaced((h,), (y[rows, ...],))
     return _in_order(xp, parts, reverse)
 
 

@@ -62,7 +62,7 @@ def ours_and_theirs(name, counts, reverse, rung="auto"):
         return called
 
     def ours(weights, x, s):
-        chosen = ladder.choose(rung, FORMS[name], weights)
+        chosen = ladder.choose(rung, FORMS[name], weights, x.dtype, x.device, counts)
         y, after = function.run(FORMS[name], chosen, weights, x, s, counts, reverse)
         return y, *after
 

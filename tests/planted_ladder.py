@@ -11,7 +11,7 @@ from planted_layers import row_arrays
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rnnlib import sequences
-from rnnlib.torch import inplace, ladder, loop
+from rnnlib.torch import inplace, loop
 
 SEED = 50
 RELU = {"nonlinearity": "relu"}
@@ -30,13 +30,9 @@ IN_PLACE = {
     "lstm": inplace.InPlaceLSTM,
     "gru": inplace.InPlaceGRU,
 }
-FORMS = {
-    "tanh": "RNN_TANH",
-    "relu": "RNN_RELU",
-    "lstm": "LSTM",
-    "gru": "GRU",
-    "reset before": "GRU_RESET_BEFORE",
-}
+# How many arrays are allocated: on the way forward with keep=False and with keep=True, and on the
+# way back.  Two more for the factors; the others stand where the gates stood.
+ALLOCATED = {"tanh": (3, 3, 8), "relu": (3, 3, 8), "lstm": (6, 8, 9), "gru": (5, 7, 10)}
 
 
 def arrays(name, counts, bias=True):
@@ -146,135 +142,35 @@ def allocated(name, T, keep, reverse):
 
 
 def nothing_allocated(name):
-    """However many steps there are; and without going back, no factors."""
+    """However many steps there are; and factors are found after the last, or not at all."""
+    alone, there, back = ALLOCATED[name]
     for reverse in (False, True):
-        for keep in (False, True):
-            if allocated(name, 2, keep, reverse) != allocated(name, 5, keep, reverse):
+        for T in (2, 5):
+            if allocated(name, T, False, reverse) != (alone, 0):
                 return False
-    fewer = allocated(name, 2, False, False)[0] - allocated(name, 2, True, False)[0]
-    if fewer != -{"lstm": 2, "gru": 2}.get(name, 0):
-        return False
-    if name not in ("lstm", "gru"):
-        return True
-    w, x, state, *_ = arrays(name, [3, 3])
-    ours = IN_PLACE[name](w)
-    with mock.patch.object(ours, "find_factors", wraps=ours.find_factors) as found:
-        ours.forward(x, state, [3, 3], keep=False)
-    return not found.called
-
-
-# Which rung ------------------------------------------------------------------------------------
-
-
-def made(name):
-    """What ``make`` makes is of its rung, and does what it should."""
-    form, counts = FORMS[name], [3, 2, 1]
-    w, x, state, dy, d_state = arrays(name, counts)
-    kinds = {"loop": loop.Loop, "products": sequences.Sequence, "inplace": inplace.InPlace}
-    theirs = PRODUCTS[name](w)
-    y, after, kept = theirs.forward(x, state, counts)
-    expected = theirs.backward(dy, d_state, x, state, y, kept, counts)
-    for rung in kinds if name in IN_PLACE else ["loop", "products"]:
-        ours = ladder.make(form, rung, w)
-        others = [kind for other, kind in kinds.items() if other not in (rung, "products")]
-        if not isinstance(ours, kinds[rung]) or isinstance(ours, tuple(others)):
-            return False
-        y_here, after_here, kept = ours.forward(x, state, counts)
-        if not beside([y_here, *after_here], [y, *after]):
-            return False
-        found = ours.backward(dy, d_state, x, state, y_here, kept, counts)
-        if not (beside(found[0], expected[0]) and of_names(found[1], expected[1])):
-            return False
+            if allocated(name, T, True, reverse) != (there, back):
+                return False
+            for keep in (False, True):
+                if called(name, T, keep, reverse) != ["step"] * T + ["factors"] * keep:
+                    return False
     return True
 
 
-def answers(form, weights):
-    """What ``choose`` says to each rung: a rung, or what it complains of."""
-    found = {}
-    for rung in ("auto", "loop", "products", "inplace", "other"):
-        try:
-            found[rung] = ladder.choose(rung, form, weights)
-        except ValueError as error:
-            found[rung] = f"ValueError: {error}"
-    return found
-
-
-def within(transformation, f):
-    """What f says under a transformation of torch.func."""
-    said, x = [], torch.ones(2)
-
-    def called(x):
-        said.append(f())
-        return (x * x).sum()
-
-    if transformation is torch.func.jvp:
-        torch.func.jvp(called, (x,), (x,))
-    else:
-        transformation(called)(x)
-    return said[0]
-
-
-TRANSFORMATIONS = [torch.func.grad, torch.func.vmap, torch.func.jvp]
-
-
-def expected_answers(why_not):
-    """The answers where the rung in place is not valid; why_not: None where it is."""
-    return {
-        "auto": "products" if why_not else "inplace",
-        "loop": "loop",
-        "products": "products",
-        "inplace": f"ValueError: rung: inplace is not valid {why_not}; expected products or loop"
-        if why_not
-        else "inplace",
-        "other": "ValueError: rung: expected auto, loop, products, inplace, got 'other'",
-    }
-
-
-def choice():
-    """The fastest rung that is valid; in the open, and for what can be said of form and weights."""
-    for name, form in FORMS.items():
-        why_not = "for a GRU that resets before the product" if name == "reset before" else None
-        if answers(form, arrays(name, [2])[0]) != expected_answers(why_not):
-            return False
-    projected, plain = arrays("projected", [2])[0], arrays("lstm", [2])[0]
-    seeing = plain | {"weight_peephole": torch.zeros(3 * plain["weight_hh"].shape[1])}
-    return answers("LSTM", projected) == expected_answers(
-        "for an LSTM with a projection"
-    ) and answers("LSTM", seeing) == expected_answers("for an LSTM with peepholes")
-
-
-def choice_transformed():
-    """Under a transformation of torch.func, and not after it."""
-    for name in IN_PLACE:
-        asked = partial(answers, FORMS[name], arrays(name, [2])[0])
-        for transformation in TRANSFORMATIONS:
-            if within(transformation, asked) != expected_answers("under torch.func"):
-                return False
-            if within(transformation, ladder.transformed) is not True:
-                return False
-        if ladder.transformed() is not False or asked() != expected_answers(None):
-            return False
-    return True
-
-
-def choice_compiling():
-    for name in IN_PLACE:
-        with mock.patch.object(torch.compiler, "is_compiling", return_value=True):
-            if answers(FORMS[name], arrays(name, [2])[0]) != expected_answers(
-                "under torch.compile"
-            ):
-                return False
-    return True
+def called(name, T, keep, reverse):
+    """What the way forward calls, in order."""
+    w, x, state, *_ = arrays(name, [3] * T)
+    ours, calls = IN_PLACE[name](w), mock.Mock()
+    for method in ("step", "factors"):
+        calls.attach_mock(mock.Mock(wraps=getattr(ours, method)), method)
+        setattr(ours, method, getattr(calls, method))
+    ours.forward(x, state, [3] * T, reverse, keep)
+    return [call[0] for call in calls.mock_calls]
 
 
 CHECKS = {
     **{f"loop {name}": lambda name=name: every(LOOP, name) for name in LOOP},
     **{f"inplace {name}": lambda name=name: every(IN_PLACE, name) for name in IN_PLACE},
     **{f"allocated {name}": lambda name=name: nothing_allocated(name) for name in IN_PLACE},
-    **{f"made {name}": lambda name=name: made(name) for name in FORMS},
-    "choice": choice,
-    "choice transformed": choice_transformed,
-    "choice compiling": choice_compiling,
 }
 
 

@@ -14,7 +14,7 @@ from recurrent_cases import Case, run
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import rnnlib.torch
-from rnnlib.torch import function, ladder
+from rnnlib.torch import autocast, function, ladder
 from rnnlib.torch import module as module_room
 
 # Three lengths in an order that sorting it once more does not undo, and in order.
@@ -45,7 +45,7 @@ def cell_elsewhere():
     )
 
 
-def chosen(module, x, calls):
+def chosen(module, x, calls, counts):
     """A module runs on the rung that it is given, both ways, and says which."""
     if module.took is not None or module.rung != "auto":
         return False
@@ -62,12 +62,58 @@ def chosen(module, x, calls):
         ):
             flat(module(x))[0].sum().backward()
         names = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"}
+        place = torch.float32, x.device, counts
         for call in choose.call_args_list:
-            if call.args[1] != "GRU" or call.args[2].keys() != names:
+            if call.args[1] != "GRU" or call.args[2].keys() != names or call.args[3:] != place:
                 return False
         rungs = [call.args[1] for call in make.call_args_list]
         if module.took != expected or rungs != [expected] * 2 * calls:
             return False
+    return True
+
+
+TYPES = {
+    # Type: the one taken where autocast goes to bfloat16.
+    torch.float32: torch.bfloat16,
+    torch.float16: torch.bfloat16,
+    torch.bfloat16: torch.bfloat16,
+    torch.float64: torch.float64,
+    torch.int64: torch.int64,
+}
+
+
+def taken():
+    """The type that an array takes; on a device without autocast, and outside, its own."""
+    on = torch.autocast("cpu", torch.bfloat16)
+    for dtype, other in TYPES.items():
+        x, away = torch.ones(2, dtype=dtype), torch.ones(2, dtype=dtype, device="meta")
+        try:
+            for mode, expected in ((nullcontext(), dtype), (on, other)):
+                with mode:
+                    found = autocast.type_in_autocast(x), autocast.type_in_autocast(away)
+                    arrays = autocast.in_autocast([x, away, x])
+                if found != (expected, dtype):
+                    return False
+                if [a.dtype for a in arrays] != [expected, dtype, expected]:
+                    return False
+        except RuntimeError:  # Autocast was asked for on a device without it.
+            return False
+    return True
+
+
+def asked():
+    """The rung is chosen for the numbers as they will be."""
+    for dtype in (torch.float32, torch.float64):
+        module, x = rnnlib.torch.GRUCell(2, 2, dtype=dtype), torch.ones(3, 2, dtype=dtype)
+        for mode, expected in (
+            (nullcontext(), dtype),
+            (torch.autocast("cpu", torch.bfloat16), TYPES[dtype]),
+            (torch.autocast("cpu", torch.float16), dtype if dtype.itemsize > 4 else torch.float16),
+        ):
+            with mode, mock.patch.object(module_room, "choose", wraps=ladder.choose) as choose:
+                module(x)
+            if choose.call_args.args[3:] != (expected, x.device, [3]):
+                return False
     return True
 
 
@@ -237,8 +283,12 @@ def cell_reset_before():
 
 CHECKS = {
     **planted_function.CHECKS,
-    "chosen": lambda: chosen(rnnlib.torch.GRU(2, 2, 2, bidirectional=True), torch.ones(2, 1, 2), 4),
-    "cell chosen": lambda: chosen(rnnlib.torch.GRUCell(2, 2), torch.ones(1, 2), 1),
+    "chosen": lambda: chosen(
+        rnnlib.torch.GRU(2, 2, 2, bidirectional=True), torch.ones(2, 1, 2), 4, [1, 1]
+    ),
+    "cell chosen": lambda: chosen(rnnlib.torch.GRUCell(2, 2), torch.ones(1, 2), 1, [1]),
+    "taken": taken,
+    "asked": asked,
     "silent": lambda: (
         silent(rnnlib.torch.GRU(2, 2), torch.ones(2, 1, 2))
         and silent(rnnlib.torch.GRUCell(2, 2), torch.ones(1, 2))

@@ -49,9 +49,9 @@ SLIPS = {
         ("rows tanh", "(s[:n, ...] for s in state)", "(s[-n:, ...] for s in state)"),
         ("rows tanh", "(s[:n, ...] for s in state)", "(0 * s[:n, ...] for s in state)"),
         ("rows lstm", "(s[:n, ...] for s in state)", "(s[:n, ...] for s in state[::-1])"),
-        ("rows lstm", "state = _replaced(state, new)", "state = _replaced(state, new[::-1])"),
-        ("rows lstm", "state = _replaced(state, new)", "state = _replaced(state[::-1], new)"),
-        ("rows lstm", "state = _replaced(state, new)", "pass"),
+        ("rows lstm", "state = replaced(state, new)", "state = replaced(state, new[::-1])"),
+        ("rows lstm", "state = replaced(state, new)", "state = replaced(state[::-1], new)"),
+        ("rows lstm", "state = replaced(state, new)", "pass"),
         ("rows lstm", "outputs.append(new[0])", "outputs.append(new[-1])"),
         ("rows tanh", "outputs.append(new[0])", "outputs.insert(0, new[0])"),
         ("rows gru", "cache if keep else ()", "cache"),
@@ -96,10 +96,10 @@ SLIPS = {
         ("rows lstm", "(d[:n, ...] for d in d_state[1:])", "(d[-n:, ...] for d in d_state[1:])"),
         (
             "rows lstm",
-            "d_state = _replaced(d_state, before)",
-            "d_state = _replaced(d_state, before[::-1])",
+            "d_state = replaced(d_state, before)",
+            "d_state = replaced(d_state, before[::-1])",
         ),
-        ("rows tanh", "d_state = _replaced(d_state, before)", "_replaced(d_state, before)"),
+        ("rows tanh", "d_state = replaced(d_state, before)", "replaced(d_state, before)"),
         ("rows tanh", "shares.append(share)", "shares.insert(0, share)"),
         ("rows tanh", "_gathered(xp, shares, not reverse)", "_gathered(xp, shares, reverse)"),
         ("rows tanh", "_gathered(xp, shares, not reverse)", "_gathered(xp, shares, True)"),
@@ -190,6 +190,32 @@ SLIPS = {
         ),
         ("rows tanh", "xp.concat(parts[::-1] if reverse else parts)", "xp.concat(parts)"),
         ("rows tanh", "xp.concat(parts[::-1] if reverse else parts)", "xp.concat(parts[::-1])"),
+        *(
+            ("rows tanh", "if counts[-1] == N:", f"if {wrong}:")
+            for wrong in ("counts[0] == N", "counts[-1] != N", "counts[-1] <= N", "counts[-1]")
+        ),
+        *(
+            ("rows tanh", "[y[N:, ...], h] if reverse else", f"{wrong} else")
+            for wrong in (
+                "[h, y[N:, ...]] if reverse",
+                "[y[:-N, ...], h] if reverse",
+                "[y[N:, ...], -h] if reverse",
+                "[y[N:, ...], y[-N:, ...]] if reverse",
+                "[y[N:, ...], h] if not reverse",
+                "[y[N:, ...], h] if True",
+                "[y[N:, ...], h] if False",
+            )
+        ),
+        *(
+            ("rows tanh", "else [h, y[:-N, ...]]", f"else {wrong}")
+            for wrong in (
+                "[y[:-N, ...], h]",
+                "[h, y[N:, ...]]",
+                "[-h, y[:-N, ...]]",
+                "[y[:N, ...], y[:-N, ...]]",
+                "[h, y[:-N, ...][::-1, ...]]",
+            )
+        ),
         (
             "rows tanh",
             "for rows, n in steps_of(counts, reverse):\n        parts",
@@ -198,11 +224,11 @@ SLIPS = {
         ("rows tanh", "parts.append(h[:n, ...])", "parts.append(h[-n:, ...])"),
         ("rows tanh", "parts.append(h[:n, ...])", "parts.insert(0, h[:n, ...])"),
         ("rows tanh", "parts.append(h[:n, ...])", "parts.append(y[rows, ...])"),
-        ("rows tanh", "(h,) = _replaced((h,), (y[rows, ...],))", "pass"),
+        ("rows tanh", "(h,) = replaced((h,), (y[rows, ...],))", "pass"),
         (
             "rows tanh",
-            "(h,) = _replaced((h,), (y[rows, ...],))",
-            "(h,) = _replaced((h,), (y[:n, ...],))",
+            "(h,) = replaced((h,), (y[rows, ...],))",
+            "(h,) = replaced((h,), (y[:n, ...],))",
         ),
         ("rows tanh", "return _in_order(xp, parts, reverse)", "return _in_order(xp, parts, False)"),
         (

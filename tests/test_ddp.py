@@ -60,7 +60,11 @@ def job(count, *command, **more):
     finally:
         if started.poll() is None:
             started.terminate()  # torchrun then stops its workers.
-        started.communicate()
+        try:
+            started.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            raise
 
 
 def finished(count, *command, **more):

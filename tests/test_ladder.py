@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from recurrent_cases import assert_equal, cases, run_torch
 
 import rnnlib.torch
-from rnnlib.torch.ladder import IN_PLACE, PRODUCTS, RUNGS, make
+from rnnlib.torch.ladder import PRODUCTS, make, valid
 
 KINDS = ["RNN", "LSTM", "GRU"]
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
@@ -59,7 +59,12 @@ def both_ways(rung, form, counts, reverse, arrays):
 def test_each_rung_equals_the_rung_below(form, counts, reverse, bias, device):
     arrays = problem(form, counts, bias, torch.float64, device)
     before = copy.deepcopy(arrays)
-    rungs = [rung for rung in RUNGS if rung != "inplace" or form in IN_PLACE]
+    rungs = valid(form, arrays[0], torch.float64, torch.device(device), counts)
+    assert rungs[:2] == ["loop", "products"]
+    assert ("inplace" in rungs) == (form != "GRU_RESET_BEFORE")
+    assert ("graph" in rungs) == (
+        "inplace" in rungs and device == "cuda" and counts[0] == counts[-1]
+    )
     results = [both_ways(rung, form, counts, reverse, arrays) for rung in rungs]
     for below, above in itertools.pairwise(results):
         for a, b in zip(above, below, strict=True):
@@ -74,7 +79,7 @@ def test_each_rung_equals_the_rung_below(form, counts, reverse, bias, device):
 def test_every_rung_equals_torch_nn(case):
     layer = case.layer()
     expected = run_torch(case, case.module(layer))
-    for rung in RUNGS:
+    for rung in ("loop", "products", "inplace"):
         module = case.module(layer, rnnlib.torch)
         module.rung = rung
         assert_equal(run_torch(case, module), expected)
@@ -102,11 +107,14 @@ def test_what_the_fastest_rung_cannot_do_takes_the_one_below():
         module(x)
         assert module.took == "products"
         module.rung = "inplace"
-        with pytest.raises(ValueError, match=r"rung: inplace is not valid for"):
+        with pytest.raises(
+            ValueError,
+            match=r"inplace is not valid here \(the .*\); expected auto, loop, products$",
+        ):
             module(x)
     module = rnnlib.torch.LSTM(2, 3)
     module.rung = "inplace"
-    with pytest.raises(ValueError, match=r"rung: inplace is not valid under torch\.func"):
+    with pytest.raises(ValueError, match=r"inplace is not valid here \(under torch\.func\)"):
         torch.func.grad(lambda x: module(x)[0].sum())(x)
     module.rung = "fastest"
     with pytest.raises(ValueError, match=r"rung: expected auto, loop.*'fastest'"):
@@ -127,3 +135,43 @@ def test_gradients_of_a_batch_of_cotangents(kind):
 
     found = torch.func.vmap(back)(cotangents)
     torch.testing.assert_close(found, torch.stack([back(u) for u in cotangents]))
+
+
+def test_what_needs_a_card_says_so():
+    module, x = rnnlib.torch.RNN(2, 3), torch.randn(4, 1, 2)
+    reasons = {
+        "graph": "CUDA graphs need a graphics card, and this is cpu",
+        "fused": "an RNN has no gates to fuse",
+    }
+    for rung, reason in reasons.items():
+        module.rung = rung
+        with pytest.raises(ValueError, match=rf"rung: {rung} is not valid here \({reason}\)"):
+            module(x)
+    module.rung = "onchip"
+    with pytest.raises(ValueError, match=r"rung: onchip is not valid here \((Triton|cpu) is no"):
+        module(x)
+    packed = torch.nn.utils.rnn.pack_sequence([x[:, 0], x[:2, 0]])
+    with pytest.raises(ValueError, match=r"onchip .* \(the sequences have several lengths\)"):
+        module(packed)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no graphics card here")
+@EACH_KIND
+def test_on_a_card_the_fastest_rung_depends_on_the_shape(kind):
+    def took(H, dtype, calls=1, lengths=None):
+        module = getattr(rnnlib.torch, kind)(3, H, device="cuda", dtype=dtype)
+        x = torch.randn(4, 2, 3, device="cuda", dtype=dtype)
+        if lengths:
+            x = torch.nn.utils.rnn.pack_padded_sequence(x, lengths)
+        for _ in range(calls):
+            module(x)
+        return module.took
+
+    once = "inplace" if kind == "RNN" else "fused"
+    assert took(32, torch.float32) == "onchip"
+    assert took(32, torch.float64) == once
+    assert took(36, torch.float64, calls=2) == "graph"
+    assert took(1024, torch.float32) == once
+    assert took(1025, torch.float32, calls=2) == "graph"
+    assert took(32, torch.float32, lengths=[4, 2]) == once

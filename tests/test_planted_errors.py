@@ -22,8 +22,10 @@ from pathlib import Path
 import pytest
 import slips_calculus
 import slips_cells
+import slips_choice
 import slips_columns
 import slips_function
+import slips_graph
 import slips_inplace
 import slips_ladder
 import slips_layers
@@ -45,6 +47,8 @@ FILES = {
         slips_inplace,
         slips_modules,
         slips_ladder,
+        slips_choice,
+        slips_graph,
         slips_training,
         slips_calculus,
     )

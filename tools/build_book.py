@@ -65,7 +65,7 @@ def fingerprint() -> str:
     results = (
         p for kind in ("benchmarks", "experiments") for p in ROOT.glob(f"{kind}/results/*.json")
     )
-    for path in sorted([*package, *results, ROOT / "requirements.txt"]):
+    for path in sorted([*package, *results, *ROOT.glob("requirements*.txt")]):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode())
         digest.update(content)

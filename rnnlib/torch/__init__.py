@@ -2,8 +2,8 @@
 
 ``layers`` and ``cells`` take and return what torch.nn takes and returns, and share ``module``;
 ``function`` makes of a run over a sequence an operation that torch can differentiate; ``ladder``
-says by which program it runs: step by step (``loop``), by ``rnnlib.sequences``, or in place
-(``inplace``).
+says by which program it runs: step by step (``loop``), by ``rnnlib.sequences``, in place
+(``inplace``), by recorded kernels (``graph``) or by ``kernels`` in Triton.
 
 The cells are torch.nn's classes with another ``forward``.  The layers are ``torch.nn.RNNBase``, not
 ``torch.nn.LSTM`` and so on, because ``torch.compile`` leaves those out of its graphs.  A compiled

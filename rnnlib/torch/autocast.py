@@ -11,14 +11,18 @@ def autocast_is_on(device_type):
     return available and torch.is_autocast_enabled(device_type)
 
 
-def in_autocast(device_type, arrays):
-    """Return the arrays in autocast's type where it is in force; float64 stays."""
+def type_in_autocast(array):
+    """Return the type that an array takes where autocast is in force: its own for float64."""
+    device_type = array.device.type
     if not autocast_is_on(device_type):
-        return arrays
-    dtype = torch.get_autocast_dtype(device_type)
-    return [
-        a.to(dtype) if a.is_floating_point() and a.dtype != torch.float64 else a for a in arrays
-    ]
+        return array.dtype
+    taken = array.is_floating_point() and array.dtype != torch.float64
+    return torch.get_autocast_dtype(device_type) if taken else array.dtype
+
+
+def in_autocast(arrays):
+    """Return the arrays, each in its ``type_in_autocast``."""
+    return [array.to(type_in_autocast(array)) for array in arrays]
 
 
 def autocast_off(device_type):

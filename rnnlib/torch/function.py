@@ -20,7 +20,7 @@ def run(form, rung, weights, x, state, counts, reverse=False):
     """
     if not torch.compiler.is_compiling():
         _refuse_nested_forward_mode()
-    arrays = in_autocast(x.device.type, [x, *state, *weights.values()])
+    arrays = in_autocast([x, *state, *weights.values()])
     with autocast_off(x.device.type):
         results = _apply_whole(
             (form, rung), tuple(weights), tuple(counts), reverse, torch.is_grad_enabled(), *arrays

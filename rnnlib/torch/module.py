@@ -2,7 +2,7 @@
 
 import torch
 
-from rnnlib.torch.autocast import autocast_is_on
+from rnnlib.torch.autocast import autocast_is_on, type_in_autocast
 from rnnlib.torch.function import run
 from rnnlib.torch.ladder import choose
 
@@ -21,7 +21,8 @@ class OnLadder:
 
     def _run(self, weights, x, state, counts, reverse=False):
         """As ``function.run``, on the rung asked for, which is noted in ``took``."""
-        rung = choose(self.rung, self.form, weights)
+        dtype = type_in_autocast(x)
+        rung = choose(self.rung, self.form, weights, dtype, x.device, counts)
         if not torch.compiler.is_compiling():
             self.took = rung
         return run(self.form, rung, weights, x, state, counts, reverse)
