@@ -14,10 +14,9 @@ import types
 import warnings
 
 import numpy as np
-import torch
+import torch_steps
 
 import rnnlib
-import rnnlib.torch
 
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 
@@ -46,61 +45,6 @@ def ours(kind, shape, arrays, **options):
         output, _ = layer(arrays["x"])
         d_input, _ = layer.backward(arrays["d_output"])
         return {"output": output, "d_input": d_input, **layer.grads}
-
-    return step
-
-
-def torch_nn(kind, shape, arrays, home=torch.nn):
-    """torch.nn on the CPU, or the module of that name from another home."""
-    module = getattr(home, kind)(*shape[2:])
-    module.load_state_dict({n: torch.tensor(arrays[n]) for n in module.state_dict()})
-    return _torch_step(lambda x: module(x)[0], dict(module.named_parameters()), arrays)
-
-
-def rnnlib_torch(kind, shape, arrays):
-    """rnnlib's equations inside torch."""
-    return torch_nn(kind, shape, arrays, rnnlib.torch)
-
-
-def autograd_loop(kind, shape, arrays):
-    """A plain loop over time in torch, one product for all inputs before it."""
-    parameters = {n: torch.tensor(arrays[n], requires_grad=True) for n in arrays if "_l0" in n}
-    W, U, b, v = parameters.values()
-    _, N, _, H = shape
-
-    def forward(x):
-        a = x @ W.T + b
-        h = c = torch.zeros(N, H)
-        outputs = []
-        for a_t in a:
-            if kind == "RNN":
-                h = torch.tanh(a_t + h @ U.T + v)
-            elif kind == "LSTM":
-                i, f, g, o = (a_t + h @ U.T + v).chunk(4, dim=1)
-                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-                h = torch.sigmoid(o) * torch.tanh(c)
-            else:
-                (a_r, a_z, a_n), (s_r, s_z, m) = a_t.chunk(3, 1), (h @ U.T + v).chunk(3, 1)
-                z = torch.sigmoid(a_z + s_z)
-                n = torch.tanh(a_n + torch.sigmoid(a_r + s_r) * m)
-                h = (1 - z) * n + z * h
-            outputs.append(h)
-        return torch.stack(outputs)
-
-    return _torch_step(forward, parameters, arrays)
-
-
-def _torch_step(forward, parameters, arrays):
-    x, d_output = torch.tensor(arrays["x"], requires_grad=True), torch.tensor(arrays["d_output"])
-
-    def step():
-        for tensor in (x, *parameters.values()):
-            tensor.grad = None
-        output = forward(x)
-        output.backward(d_output)
-        found = {"output": output, "d_input": x.grad}
-        found |= {name: p.grad for name, p in parameters.items()}
-        return {name: value.detach().numpy() for name, value in found.items()}
 
     return step
 
@@ -173,15 +117,9 @@ def products(kind, shape, arrays):
 
 
 CONTESTANTS = {
-    "torch.nn": torch_nn,
+    "torch.nn": torch_steps.torch_nn,
     "rnnlib": ours,
-    "autograd loop": autograd_loop,
+    "autograd loop": torch_steps.autograd_loop,
     "numpy-ml": numpy_ml,
     "products alone": products,
-}
-# Beside torch.nn, for the memory of a step.
-IN_TORCH = {
-    "torch.nn": torch_nn,
-    "rnnlib.torch": rnnlib_torch,
-    "autograd loop": autograd_loop,
 }

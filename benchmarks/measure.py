@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import results_file
 import torch
-from contestants import CONTESTANTS, IN_TORCH, draw
+from contestants import CONTESTANTS, draw
+from torch_steps import STEPS
 from tqdm import tqdm
 
 
-def about(threads, rounds, script="benchmarks/cpu.py"):
+def about(threads, rounds):
     """Return what a reader needs to judge the figures."""
     torch.set_num_threads(threads)
     packages = ("numpy", "torch", "numpy-ml")
-    return results_file.about(script, 0, packages, threads=threads, rounds=rounds)
+    return results_file.about("benchmarks/cpu.py", 0, packages, threads=threads, rounds=rounds)
 
 
 def compare(kind, shape, rounds, pause):
@@ -28,12 +29,20 @@ def compare(kind, shape, rounds, pause):
     steps = {name: step for name, step in steps.items() if step is not None}
     expected = steps["torch.nn"]()
     for name in ("rnnlib", "autograd loop"):
-        found = steps[name]()
-        for key, value in expected.items():
-            scale = np.abs(value).max()
-            if not np.allclose(found[key], value, rtol=0, atol=2e-4 * scale):
-                raise AssertionError(f"{name}, {kind} {shape}: {key} is not what torch.nn computes")
+        check_same(steps[name](), expected, 2e-4, f"{name}, {kind} {shape}")
     return {"seconds": in_turn(steps, rounds, pause, f"{kind} {shape}")}
+
+
+def check_same(found, expected, tolerance, title):
+    """Raise AssertionError unless all arrays are equal, up to a share of the largest entry."""
+    for key, value in expected.items():
+        ours, theirs = (np.asarray(_as_array(a)) for a in (found[key], value))
+        if not np.allclose(ours, theirs, rtol=0, atol=tolerance * np.abs(theirs).max()):
+            raise AssertionError(f"{title}: {key} is not what torch.nn computes")
+
+
+def _as_array(array):
+    return array.float().cpu() if torch.is_tensor(array) else array
 
 
 # A turn lasts at least so long, in seconds, so that a short step is timed in its stride.
@@ -101,7 +110,7 @@ def _one_step(kind, name, shape):
     for sizes in ((2, 2, 2, 2), shape):
         arrays = draw(kind, sizes)
         checkpoint = {"checkpoint": round(sizes[0] ** 0.5)} if "checkpoint" in name else {}
-        make = (CONTESTANTS | IN_TORCH)[name.partition(",")[0]]
+        make = (STEPS | CONTESTANTS)[name.partition(",")[0]]
         step = make(kind, sizes, arrays, **checkpoint)
         before = _peak()
         step()

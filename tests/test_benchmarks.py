@@ -8,6 +8,9 @@ import measure
 import numpy as np
 import pytest
 import report
+import torch
+import torch_measure
+import torch_steps
 
 SHAPE = (3, 2, 4, 5)
 RESULTS = Path(report.__file__).parent / "results" / "cpu.json"
@@ -19,9 +22,10 @@ STORED = pytest.mark.parametrize(
 @pytest.mark.parametrize("kind", contestants.GATES)
 def test_the_contestants_compute_the_same(kind):
     arrays = contestants.draw(kind, SHAPE)
-    expected = contestants.torch_nn(kind, SHAPE, arrays)()
+    expected = torch_steps.torch_nn(kind, SHAPE, arrays)()
     assert len(expected) == 6
-    for make in (contestants.ours, contestants.rnnlib_torch, contestants.autograd_loop):
+    in_torch = [torch_steps.STEPS[name] for name in ("rnnlib.torch", "loop", "autograd loop")]
+    for make in (contestants.ours, *in_torch):
         found = make(kind, SHAPE, arrays)()
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
@@ -29,7 +33,7 @@ def test_the_contestants_compute_the_same(kind):
 
 def test_a_wrong_contestant_is_not_timed(monkeypatch):
     def wrong(kind, shape, arrays):
-        step = contestants.torch_nn(kind, shape, arrays)
+        step = torch_steps.torch_nn(kind, shape, arrays)
         return lambda: {name: 1.01 * value for name, value in step().items()}
 
     monkeypatch.setitem(measure.CONTESTANTS, "rnnlib", wrong)
@@ -65,6 +69,44 @@ def test_the_report(tmp_path, capsys):
     assert f"| {step['rnnlib'] / step['torch.nn']:.2f} |" in table
     assert table in capsys.readouterr().out
     assert "<svg" in (tmp_path / "cpu.svg").read_text()
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("kind", contestants.GATES)
+def test_the_rungs_are_timed_and_stand_above_the_floors(kind, monkeypatch):
+    monkeypatch.setattr(torch_measure, "SIDE", {"cpu": 256})
+    monkeypatch.setattr(torch_measure, "COPY", {"cpu": 2**20})
+    monkeypatch.setattr(measure, "memory", lambda *case: 1)  # It has a test of its own.
+    results = {"rates": torch_measure.rates(CPU)}
+    results["steps"] = [torch_measure.compare(kind, (20, 4, 8, 16), torch.float32, CPU, 1, 0)]
+    (step,) = results["steps"]
+    assert step["took"] == "inplace"
+    names = ["torch.nn", "rnnlib.torch", "loop", "products", "inplace", "autograd loop"]
+    assert list(step["seconds"]) == [*names, "products alone"]
+    assert step["bytes"] == dict.fromkeys(["torch.nn", "rnnlib.torch", "autograd loop"], 1)
+    for floor in torch_measure.floors(results, step).values():
+        assert 0 < floor < min(step["seconds"].values())
+    ratio = step["seconds"]["loop"] / step["seconds"]["torch.nn"]
+    assert f"loop {ratio:.2f}" in torch_measure.summary(results)
+
+
+def test_a_wrong_rung_is_not_timed(monkeypatch):
+    def wrong(*case):
+        step = torch_steps.torch_nn(*case)
+        return lambda: {name: 1.01 * value for name, value in step().items()}
+
+    monkeypatch.setitem(torch_measure.STEPS, "inplace", wrong)
+    with pytest.raises(AssertionError, match=r"inplace, GRU .* is not what torch.nn computes"):
+        torch_measure.compare("GRU", SHAPE, torch.float32, CPU, 1, 0)
+
+
+def test_the_least_work_of_a_step():
+    """Counted by hand: two weights of one gate, 2·3 and 3·3 numbers, in a batch of one step."""
+    operations, moved = torch_measure.least("RNN", (1, 1, 2, 3), 4)
+    assert operations == 3 * 2 * (2 * 3 + 3 * 3)
+    assert moved == 4 * (3 * 2 + 3 * 3 + 3 * (2 * 3 + 3 * 3 + 2 * 3))
 
 
 def test_memory_of_a_step_is_measured_in_a_process_of_its_own():
