@@ -30,6 +30,8 @@ IN_PLACE = {
     "lstm": inplace.InPlaceLSTM,
     "gru": inplace.InPlaceGRU,
 }
+# So few numbers that tanh is taken of one step's in one way, and of another's in the other.
+FEW = 16
 # How many arrays are allocated: on the way forward with keep=False and with keep=True, and on the
 # way back.  Two more for the factors; the others stand where the gates stood.
 ALLOCATED = {"tanh": (3, 3, 8), "relu": (3, 3, 8), "lstm": (6, 8, 9), "gru": (5, 7, 10)}
@@ -146,10 +148,12 @@ def nothing_allocated(name):
     alone, there, back = ALLOCATED[name]
     for reverse in (False, True):
         for T in (2, 5):
-            if allocated(name, T, False, reverse) != (alone, 0):
-                return False
-            if allocated(name, T, True, reverse) != (there, back):
-                return False
+            for small in (0, inplace.SMALL):
+                with mock.patch.object(inplace, "SMALL", small):
+                    if allocated(name, T, False, reverse) != (alone, 0):
+                        return False
+                    if allocated(name, T, True, reverse) != (there, back):
+                        return False
             for keep in (False, True):
                 if called(name, T, keep, reverse) != ["step"] * T + ["factors"] * keep:
                     return False
@@ -167,10 +171,71 @@ def called(name, T, keep, reverse):
     return [call[0] for call in calls.mock_calls]
 
 
+def tanh_in_place(name):
+    """Steps of 16 numbers take 2σ(2x) - 1, steps of fewer tanh."""
+    with mock.patch.object(inplace, "SMALL", FEW):
+        return every(IN_PLACE, name)
+
+
+class Operations(TorchDispatchMode):
+    """List the names of what torch is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.names.append(operation.overloadpacket.__name__)
+        return operation(*args, **(kwargs or {}))
+
+
+def few():
+    """tanh in one operation, or in three of which none is tanh."""
+    ours = inplace.InPlaceRNN(arrays("tanh", [1])[0])
+    draw = torch.Generator().manual_seed(SEED)
+    for shape, expected in (
+        ((7, 73), ["tanh"]),
+        ((8, 64), ["add", "sigmoid_", "add"]),
+        ((27, 19), ["add", "sigmoid_", "add"]),
+    ):
+        x = torch.randn(shape, generator=draw, dtype=torch.float64)
+        before, out = x.clone(), torch.full_like(x, torch.nan)
+        with Operations() as asked:
+            ours.tanh(x, out=out)
+        if asked.names != expected or not beside([out], [before.tanh()]):
+            return False
+        if not torch.equal(x, before):
+            return False
+    return True
+
+
+def states():
+    """Outputs and the state before are copied together only where lengths or one step ask it."""
+    for counts in ([3, 3], [3, 3, 3, 3], [3, 2, 2], [3]):
+        for reverse in (False, True):
+            w, x, state, dy, d_state = arrays("tanh", counts)
+            y, ds = x.tanh(), dy
+            expected = ds.T @ sequences.rows_before(torch, state[0], y, counts, reverse)
+            with mock.patch.object(inplace, "rows_before", wraps=sequences.rows_before) as copied:
+                found = inplace._by_states(ds, state[0], y, counts, reverse)
+            if not beside([found], [expected]):
+                return False
+            if copied.called != (counts not in ([3, 3], [3, 3, 3, 3])):
+                return False
+            with mock.patch.object(inplace, "_by_states", wraps=inplace._by_states) as asked:
+                back = partial(inplace.InPlaceRNN(w).backward, dy, d_state, x, state, y, ())
+                back(counts, reverse, ["x", "weight_ih"])
+            if asked.called:
+                return False
+    return True
+
+
 CHECKS = {
     **{f"loop {name}": lambda name=name: every(LOOP, name) for name in LOOP},
-    **{f"inplace {name}": lambda name=name: every(IN_PLACE, name) for name in IN_PLACE},
+    **{f"inplace {name}": lambda name=name: tanh_in_place(name) for name in IN_PLACE},
     **{f"allocated {name}": lambda name=name: nothing_allocated(name) for name in IN_PLACE},
+    "few": few,
+    "states": states,
 }
 
 

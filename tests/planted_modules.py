@@ -87,14 +87,19 @@ def taken():
     on = torch.autocast("cpu", torch.bfloat16)
     for dtype, other in TYPES.items():
         x, away = torch.ones(2, dtype=dtype), torch.ones(2, dtype=dtype, device="meta")
+        lists = [[a, a.double(), a.long(), a.float()] for a in (x, away)]
         try:
             for mode, expected in ((nullcontext(), dtype), (on, other)):
                 with mode:
                     found = autocast.type_in_autocast(x), autocast.type_in_autocast(away)
-                    arrays = autocast.in_autocast([x, away, x])
+                    here, there = map(autocast.in_autocast, lists)
                 if found != (expected, dtype):
                     return False
-                if [a.dtype for a in arrays] != [expected, dtype, expected]:
+                types = [a.dtype if mode is not on else TYPES[a.dtype] for a in lists[0]]
+                if [a.dtype for a in here] != types:
+                    return False
+                # Nothing is looked at where nothing can change.
+                if there is not lists[1] or (here is lists[0]) != (mode is not on):
                     return False
         except RuntimeError:  # Autocast was asked for on a device without it.
             return False

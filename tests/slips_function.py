@@ -319,9 +319,29 @@ SLIPS = {
         ("autocast", "torch.get_autocast_dtype(device_type)", "torch.float16"),
         ("taken", "if taken else array.dtype", "if taken else torch.float32"),
         ("taken", "if taken else array.dtype", "if not taken else array.dtype"),
+        # The types of several.
+        *(
+            ("taken", "if not autocast_is_on(arrays[0].device.type):", slip)
+            for slip in (
+                "if autocast_is_on(arrays[0].device.type):",
+                "if True:",
+                "if False:",
+                'if not autocast_is_on("cpu"):',
+                "if not torch.is_autocast_enabled(arrays[0].device.type):",
+            )
+        ),
+        ("autocast", "if not autocast_is_on(arrays[0].device.type):", "if True:"),
+        (
+            "autocast",
+            "if not autocast_is_on(arrays[0].device.type):",
+            "if autocast_is_on(arrays[0].device.type):",
+        ),
+        ("taken", "        return arrays\n", "        return [*arrays]\n"),
+        ("taken", "        return arrays\n", "        return [a.float() for a in arrays]\n"),
+        ("gru", "        return arrays\n", "        return [-array for array in arrays]\n"),
         ("taken", "array.to(type_in_autocast(array))", "array.to(type_in_autocast(arrays[0]))"),
         ("autocast", "array.to(type_in_autocast(array))", "array"),
-        ("gru", "array.to(type_in_autocast(array))", "-array"),
+        ("autocast", "array.to(type_in_autocast(array))", "-array.to(type_in_autocast(array))"),
         ("taken", "for array in arrays]", "for array in arrays[:1]] + arrays[1:]"),
         # Where it is not in force.
         (

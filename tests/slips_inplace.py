@@ -59,7 +59,34 @@ PLANTED = {
             "state[0], x, counts, reverse",
             "state[0], y, counts, False",
         ),
-        ("], x, kept, h_prev)", "], x, kept, y)", "], y, kept, h_prev)", "], h_prev, kept, x)"),
+        ("[da, ds], x, kept", "[-da, ds], x, kept", "[da, ds], y, kept"),
+        ("_by_states(ds, state", "_by_states(-ds, state", "_by_states(dy, state"),
+        # The gradient of the recurrent weights.
+        (
+            "if counts[-1] < N or len(y) == N:",
+            "if len(y) == N:",
+            "if counts[-1] > N or len(y) == N:",
+            "if counts[0] < N or len(y) == N:",
+            "if counts[-1] < N and len(y) == N:",
+        ),
+        (
+            "ds.T @ rows_before(torch, h_0, y, counts, reverse)",
+            "-ds.T @ rows_before(torch, h_0, y, counts, reverse)",
+            "ds.T @ rows_before(torch, 0 * h_0, y, counts, reverse)",
+            "ds.T @ rows_before(torch, h_0, ds, counts, reverse)",
+            "ds.T @ rows_before(torch, h_0, y, counts, False)",
+            "ds.T @ rows_before(torch, h_0, y, counts, not reverse)",
+            "rows_before(torch, h_0, y, counts, reverse).T @ ds",
+            "ds.T @ y",
+        ),
+        ("(ds[-N:], ds[:-N]) if", "(ds[:N], ds[N:]) if", "(ds[:N], ds[:-N]) if"),
+        ("(ds[-N:], ds[:-N]) if", "(ds[-N:], ds[N:]) if"),
+        ("else (ds[:N], ds[N:])", "else (ds[-N:], ds[:-N])", "else (ds[-N:], ds[N:])"),
+        ("else (ds[:N], ds[N:])", "else (ds[:N], ds[:-N])"),
+        ("first.T @ h_0, later", "0 * h_0, later", "h_0, later", "first.T @ y[:N], later"),
+        ("first.T @ h_0, later", "h_0.T @ first, later", "-first.T @ h_0, later"),
+        ("torch.addmm(first.T @ h_0, later.T,", "torch.mm(later.T,"),
+        ("y[N:] if reverse else y[:-N]", "y[:-N]", "y[N:]", "y[:-N] if reverse else y[N:]"),
         ('["x", *self.weights] if', "[*self.weights] if", '["x"] if'),
         ("if wanted is None else wanted", "", "if not wanted else wanted"),
         ("return d_state, {name", "return (dh,), {name"),
@@ -74,6 +101,16 @@ PLANTED = {
             'w["bias_ih"].add_(w["bias_hh"]), x',
         ),
         ('x, w["weight_ih"].T)', 'x, w["weight_ih"])', 'x, w["weight_hh"].T)'),
+        # tanh of few numbers.
+        (
+            "torch.tanh(x, out=out)",
+            "torch.tanh(x)",
+            "torch.sigmoid(x, out=out)",
+            "torch.tanh(x + x, out=out)",
+            "out.copy_(x)",
+            "pass",
+        ),
+        ("            return\n        torch.add", "            pass\n        torch.add"),
         # 2σ(2x) - 1.
         (
             "torch.add(x, x, out=out).sigmoid_()",
@@ -176,6 +213,7 @@ PLANTED = {
         ("state[0], y, counts, reverse", "state[1], y, counts, reverse"),
         ("return d_state, {name", "return d_state[::-1], {name"),
         # tanh from one place to another.
+        ("torch.tanh(x, out=out)", "torch.tanh(x, out=x)", "x.tanh_()", "torch.tanh(out, out=out)"),
         ("torch.add(x, x, out=out)", "torch.add(x, x, out=x)", "torch.add(x, out, out=out)"),
         ("torch.add(self.minus_1, out, alpha=2,", "torch.add(self.minus_1, x, alpha=2,"),
         # Forward.
@@ -212,7 +250,7 @@ PLANTED = {
         # Its factors.
         ("ig = i * g", "ig = f * g", "ig = g.clone()", "ig = i.mul_(g)", "ig = g.mul_(i)"),
         ("ig = i * g", "ig = torch.mul(i, g, out=h)"),
-        ("fc = c.sub_(ig)", "fc = c.add_(ig)", "fc = c", "fc = ig"),
+        ("fc = c.sub_(ig)", "fc = c.add_(ig)", "fc = c", "fc = ig", "fc = f.sub(ig)"),
         ("(i, ig, g, value=-1, out=g)", "(i, ig, g, out=g)", "(i, g, g, value=-1, out=g)"),
         ("(i, ig, g, value=-1, out=g)", "(ig, ig, g, value=-1, out=g)"),
         ("(i, ig, g, value=-1, out=g)", "(i, ig, g, value=-1, out=i)"),
@@ -221,11 +259,11 @@ PLANTED = {
         ),
         ("(ig, ig, i, value=-1, out=i)", "(ig, ig, i, out=i)", "(ig, i, i, value=-1, out=i)"),
         ("(ig, ig, i, value=-1, out=i)", "(ig, ig, g, value=-1, out=i)"),
-        exchanged("torch.addcmul(ig, ig, i, value=-1, out=i)", "of_before = ig.copy_(f)"),
-        ("ig.copy_(f)", "ig.copy_(i)", "ig.copy_(fc)", "ig", "f"),
-        exchanged("of_before = ig.copy_(f)", "torch.addcmul(fc, fc, f, value=-1, out=f)"),
-        ("(fc, fc, f, value=-1, out=f)", "(fc, fc, f, out=f)", "(ig, fc, f, value=-1, out=f)"),
-        ("(fc, fc, f, value=-1, out=f)", "(fc, fc, f, value=-1, out=fc)"),
+        ("(fc, fc, f, value=-1, out=c)", "(fc, fc, f, out=c)", "(ig, fc, f, value=-1, out=c)"),
+        ("(fc, fc, f, value=-1, out=c)", "(fc, f, f, value=-1, out=c)", "(fc, fc, f, value=-1)"),
+        ("(fc, fc, f, value=-1, out=c)", "(fc, fc, i, value=-1, out=c)"),
+        ("(fc, fc, f, value=-1, out=c)", "(fc, fc, f, value=-1, out=f)"),
+        ("torch.addcmul(fc, fc, f, value=-1, out=c)", "_sigmoid_back(c, f, grad_input=c)", "pass"),
         ("(o, h, r, value=-1, out=r)", "(o, h, r, out=r)", "(o, r, r, value=-1, out=r)"),
         ("(o, h, r, value=-1, out=r)", "(o, h, o, value=-1, out=r)"),
         ("(h, h, o, value=-1, out=o)", "(h, h, o, out=o)", "(h, o, o, value=-1, out=o)"),
@@ -233,27 +271,34 @@ PLANTED = {
         exchanged(
             "torch.addcmul(o, h, r, value=-1, out=r)", "torch.addcmul(h, h, o, value=-1, out=o)"
         ),
-        ("return a, r, of_before", "return a, of_before, r"),
+        ("return a, c, r", "return a, r, c", "return a, f, r", "return a, ig, r", "return a, c, c"),
         # Back.
-        ("return of_c, of_before, *factors", "return of_before, of_c, *factors"),
-        ("of_c, of_before, *factors.split", "of_c, of_before, *factors.flip(1).split"),
-        ("i, f, g, o, da, da_i, da_f, da_g, da_o)", "i, g, f, o, da, da_i, da_f, da_g, da_o)"),
-        ("i, f, g, o, da, da_i, da_f, da_g, da_o)", "i, f, g, o, da, da_f, da_i, da_g, da_o)"),
+        ("return of_c, of_f, *factors", "return of_f, of_c, *factors"),
+        ("of_c, of_f, *factors.split", "of_c, of_f, *factors.flip(1).split"),
+        ("of_c, of_f, i, before, g, o, da,", "of_f, of_c, i, before, g, o, da,"),
+        ("of_c, of_f, i, before, g, o, da,", "of_c, before, i, of_f, g, o, da,"),
+        ("of_c, of_f, i, before, g, o, da,", "of_c, of_f, before, i, g, o, da,"),
+        ("of_c, of_f, i, before, g, o, da,", "of_c, of_f, i, g, before, o, da,"),
+        ("o, da, da_i, da_f, da_g, da_o)", "o, da, da_f, da_i, da_g, da_o)"),
         ("dc.addcmul_(of_c, dh)", "dc.addcmul_(of_c, dh, value=-1)", "dc.addcmul(of_c, dh)"),
-        ("dc.addcmul_(of_c, dh)", "dc.addcmul_(of_before, dh)", "dc.add_(dh)", "pass"),
+        ("dc.addcmul_(of_c, dh)", "dc.addcmul_(of_f, dh)", "dc.add_(dh)", "pass"),
         exchanged("dc.addcmul_(of_c, dh)", "torch.mul(dc, i, out=da_i)"),
         *(
-            (f"({d}, {x}, out=da_{x})", f"({wrong}, {x}, out=da_{x})", f"({d}, {y}, out=da_{x})")
+            (
+                f"({d}, {x}, out=da_{x[-1]})",
+                f"({wrong}, {x}, out=da_{x[-1]})",
+                f"({d}, {y}, out=da_{x[-1]})",
+            )
             for d, x, wrong, y in map(
-                str.split, ("dc i dh f", "dc f dh g", "dc g dh i", "dh o dc g")
+                str.split, ("dc i dh before", "dc of_f dh before", "dc g dh i", "dh o dc g")
             )
         ),
         *(
-            (f", {x}, out=da_{x})", f", {x}, out=da_{y})", f", {x})")
-            for x, y in ("if", "fg", "go", "oi")
+            (f", {x}, out=da_{x[-1]})", f", {x}, out=da_{y})", f", {x})")
+            for x, y in (("i", "f"), ("of_f", "g"), ("g", "o"), ("o", "i"))
         ),
-        ("dc.mul_(of_before)", "dc.mul_(of_c)", "dc.mul_(f)", "dc.mul(of_before)", "pass"),
-        exchanged("torch.mul(dc, g, out=da_g)", "torch.mul(dh, o, out=da_o)", "dc.mul_(of_before)"),
+        ("dc.mul_(before)", "dc.mul_(of_c)", "dc.mul_(of_f)", "dc.mul(before)", "pass"),
+        exchanged("torch.mul(dc, g, out=da_g)", "torch.mul(dh, o, out=da_o)", "dc.mul_(before)"),
         before(
             "\n\n\nclass InPlaceGRU",
             "torch.mm(da, self.w_hh, out=dh)",
@@ -271,8 +316,12 @@ PLANTED = {
         ("self.of_back(y, *kept)", "self.of_back(y, kept[0], *kept[:0:-1])"),
         ("sums[:, self.of_h], *sums", "sums[:, self.of_x], *sums"),
         (", *sums.split(self.H, dim=1)", ", *sums.split(self.H, dim=1)[::-1]"),
-        ("[sums[:, self.of_x], sums", "[sums[:, self.of_h], sums"),
-        ("sums[:, self.of_h]], x", "sums[:, self.of_x]], x"),
+        ("da, ds = sums[:, self.of_x],", "da, ds = sums[:, self.of_h],"),
+        ("sums[:, self.of_h]\n", "sums[:, self.of_x]\n"),
+        ("da, ds = sums", "ds, da = sums"),
+        ("products([da, ds], x", "products([ds, da], x", "products([da, da], x"),
+        ("products([da, ds], x", "products([ds, ds], x", "products([da, -ds], x"),
+        ("_by_states(ds, state", "_by_states(da, state"),
         ("recurrent, back = 1, 4", "recurrent, back = 0, 4"),
         ("= slice(0, 3 * H), slice(H, 4 * H)", "= slice(H, 4 * H), slice(0, 3 * H)"),
         ("= slice(0, 3 * H), ", "= slice(H, 4 * H), "),
@@ -330,22 +379,23 @@ PLANTED = {
         ("(n, h_prev, z, out=h)", "(h_prev, n, z, out=h)", "(n, h_prev, r, out=h)"),
         ("(n, h_prev, z, out=h)", "(m, h_prev, z, out=h)", "(n, h_prev, z, out=n)"),
         # Its factors.
-        ("= z.clone(), 1 - z", "= z, 1 - z", "= r.clone(), 1 - z", "= 1 - z, z.clone()"),
-        ("= z.clone(), 1 - z", "= z.clone(), 1 - r", "= z.clone(), 1 + z", "= z.clone(), z - 1"),
+        ("rest = 1 - z", "rest = 1 - r", "rest = 1 + z", "rest = z - 1", "rest = z.clone()"),
+        ("rest = 1 - z", "rest = z.neg_().add_(1)"),
+        ("torch.sub(h, n)", "torch.sub(n, h)", "torch.sub(h, n, out=h)", "torch.sub(h, n, out=z)"),
+        ("torch.sub(h, n)", "torch.sub(h, m)", "torch.add(h, n)", "h.clone()"),
+        ("(h, n).mul_(rest)", "(h, n)", "(h, n).mul_(z)", "(h, n).mul_(r)"),
+        ("torch.sub(h, n).mul_(rest)", "rest.mul_(h - n)", "_sigmoid_back(h - n, z, grad_input=m)"),
+        exchanged("of_z = torch.sub(h, n).mul_(rest)", "_tanh_back(rest, n, grad_input=n)"),
         (
-            "torch.sub(h, n, out=z)",
-            "torch.sub(n, h, out=z)",
-            "torch.sub(h, n, out=h)",
-            "z.copy_(h)",
+            "_tanh_back(rest, n,",
+            "_sigmoid_back(rest, n,",
+            "_tanh_back(of_z, n,",
+            "_tanh_back(z, n,",
         ),
-        ("n, out=z).mul_(rest)", "n, out=z)", "n, out=z).mul(rest)", "n, out=z).mul_(of_before)"),
-        ("torch.sub(h, n, out=z).mul_(rest)", "_sigmoid_back(h - n, z, grad_input=z)", "pass"),
-        exchanged("torch.sub(h, n, out=z).mul_(rest)", "_tanh_back(rest, n, grad_input=n)"),
-        ("_tanh_back(rest, n,", "_sigmoid_back(rest, n,", "_tanh_back(of_before, n,"),
         ("_tanh_back(rest, n, grad_input=n)", "_tanh_back(rest, n, grad_input=rest)"),
         ("_tanh_back(rest, n, grad_input=n)", "n.copy_(rest)", "pass"),
         exchanged("_tanh_back(rest, n, grad_input=n)", "of_s = torch.mul(n, r, out=rest)"),
-        ("(n, r, out=rest)", "(n, z, out=rest)", "(n, r, out=n)", "(n, r, out=of_before)"),
+        ("(n, r, out=rest)", "(n, z, out=rest)", "(n, r, out=n)", "(n, r, out=of_z)"),
         ("(n, r, out=rest)", "(m, r, out=rest)", "(n, r, out=h)"),
         exchanged("of_s = torch.mul(n, r, out=rest)", "_sigmoid_back(m.mul_(n), r, grad_input=r)"),
         ("(m.mul_(n), r, grad_input=r)", "(m, r, grad_input=r)", "(n, r, grad_input=r)"),
@@ -353,26 +403,34 @@ PLANTED = {
         ("(m.mul_(n), r, grad_input=r)", "(n.mul_(m), r, grad_input=r)"),
         ("(m.mul_(n), r, grad_input=r)", "(m.mul_(n), r, grad_input=m)"),
         ("_sigmoid_back(m.mul_(n), r,", "_tanh_back(m.mul_(n), r,"),
-        ("return a, of_s, of_before", "return a, of_before, of_s"),
+        (
+            "return a, of_z, of_s",
+            "return a, of_s, of_z",
+            "return a, z, of_s",
+            "return a, of_z, rest * z",
+        ),
         # Back.
-        ("return of_s, of_before, *factors", "return of_before, of_s, *factors"),
-        ("of_s, of_before, *factors.split", "of_s, of_before, *factors.flip(1).split"),
-        ("n, r, z, ds, da_n, da_r, da_z, da_s)", "n, z, r, ds, da_n, da_r, da_z, da_s)"),
-        ("n, r, z, ds, da_n, da_r, da_z, da_s)", "n, r, z, ds, da_s, da_r, da_z, da_n)"),
+        ("return of_z, of_s, *factors", "return of_s, of_z, *factors"),
+        ("of_z, of_s, *factors.split", "of_z, of_s, *factors.flip(1).split"),
+        ("of_z, of_s, n, r, before, ds,", "of_s, of_z, n, r, before, ds,"),
+        ("of_z, of_s, n, r, before, ds,", "before, of_s, n, r, of_z, ds,"),
+        ("of_z, of_s, n, r, before, ds,", "of_z, of_s, n, before, r, ds,"),
+        ("da_n, da_r, da_z, da_s)", "da_s, da_r, da_z, da_n)", "da_n, da_z, da_r, da_s)"),
         *(
             (
                 f"(dh, {x}, out=da_{x[-1]})",
                 f"(dh, {x}, out=da_{y[-1]})",
                 f"(dh, {y}, out=da_{x[-1]})",
             )
-            for x, y in (("n", "r"), ("r", "z"), ("z", "of_s"), ("of_s", "n"))
+            for x, y in (("n", "r"), ("r", "of_z"), ("of_z", "of_s"), ("of_s", "n"))
         ),
-        ("(dh, of_s, out=da_s)", "(dh, of_before, out=da_s)", "(dh, of_s, out=dh)", "(dh, of_s)"),
-        exchanged("torch.mul(dh, of_s, out=da_s)", "dh.mul_(of_before).addmm_(ds, self.w_hh)"),
-        ("dh.mul_(of_before)", "dh", "dh.mul_(of_s)", "dh.mul_(z)", "dh.mul(of_before)"),
+        ("(dh, of_z, out=da_z)", "(dh, before, out=da_z)", "(dh, of_z, out=dh)", "(dh, of_z)"),
+        ("(dh, of_s, out=da_s)", "(dh, before, out=da_s)", "(dh, of_s, out=dh)", "(dh, of_s)"),
+        exchanged("torch.mul(dh, of_s, out=da_s)", "dh.mul_(before).addmm_(ds, self.w_hh)"),
+        ("dh.mul_(before)", "dh", "dh.mul_(of_s)", "dh.mul_(of_z)", "dh.mul(before)"),
         (".addmm_(ds, self.w_hh)", "", ".addmm(ds, self.w_hh)", ".addmm_(ds, self.w_hh, alpha=-1)"),
         ("addmm_(ds, self.w_hh)", 'addmm_(ds, self.weights["weight_ih"])'),
-        ("dh.mul_(of_before).addmm_(ds, self.w_hh)", "torch.mm(ds, self.w_hh, out=dh)"),
+        ("dh.mul_(before).addmm_(ds, self.w_hh)", "torch.mm(ds, self.w_hh, out=dh)"),
         ("h_prev), shares[0]", "h_prev), shares[1]"),
         ('for k in ("weight_ih", "bias_ih")', 'for k in ("weight_ih",)', 'for k in ("bias_ih",)'),
         ('for k in ("weight_ih", "bias_ih")', 'for k in ("weight_ih", "bias_hh")'),
@@ -383,7 +441,9 @@ PLANTED = {
     "allocated tanh": [
         ("self.memory(self.shares(x), ", "self.memory(self.shares(x).clone(), "),
         ("self.factors(*arrays) if keep else ()", "self.factors(*arrays)"),
+        ("torch.tanh(x, out=out)", "out.copy_(torch.tanh(x))"),
         ("torch.add(x, x, out=out).sigmoid_()", "out.copy_(torch.sigmoid(x + x))"),
+        ("torch.addmm(first.T @ h_0, later.T,", "first.T @ h_0 + torch.mm(later.T,"),
         ("        return (a,)\n", "        return (a.clone(),)\n"),
         ("h.addmm_(h_prev, self.w_hh_T)", "h.add_(h_prev @ self.w_hh_T)"),
         ("self.tanh(h, out=h)", "h.copy_(h.tanh())"),
@@ -407,7 +467,9 @@ PLANTED = {
         ("self.tanh(c, out=r)", "r.copy_(c.tanh())"),
         ("torch.mul(o, r, out=h)", "h.copy_(o * r)"),
         ("fc = c.sub_(ig)", "fc = c - ig"),
-        ("of_before = ig.copy_(f)", "of_before = f.clone()"),
+        ("torch.addcmul(fc, fc, f, value=-1, out=c)", "c.copy_(fc - fc * f)"),
+        ("torch.mul(dc, of_f, out=da_f)", "da_f.copy_(dc * of_f)"),
+        ("dc.mul_(before)", "dc.copy_(dc * before)"),
         ("torch.mul(dh, o, out=da_o)", "da_o.copy_(dh * o)"),
         before(
             "\n\n\nclass InPlaceGRU",
@@ -421,10 +483,41 @@ PLANTED = {
         ("torch.mm(h_prev, self.w_n, out=m)", "m.copy_(h_prev @ self.w_n)"),
         ("n.addcmul_(r, m)", "n.add_(r * m)"),
         ("torch.lerp(n, h_prev, z, out=h)", "h.copy_(torch.lerp(n, h_prev, z))"),
+        ("(h, n).mul_(rest)", "(h, n).mul(rest)"),
         ("of_s = torch.mul(n, r, out=rest)", "of_s = n * r"),
         ("_sigmoid_back(m.mul_(n), r", "_sigmoid_back(m * n, r"),
         ("torch.mul(dh, n, out=da_n)", "da_n.copy_(dh * n)"),
+        ("torch.mul(dh, of_z, out=da_z)", "da_z.copy_(dh * of_z)"),
         (".addmm_(ds, self.w_hh)", ".add_(ds @ self.w_hh)"),
+    ],
+    "few": [
+        ("SMALL = 512", "SMALL = 511", "SMALL = 513", "SMALL = 0"),
+        ("if x.numel() < SMALL:", "if x.numel() <= SMALL:", "if x.numel() > SMALL:", "if True:"),
+        ("if x.numel() < SMALL:", "if len(x) < SMALL:", "if False:"),
+        ("            return\n        torch.add", "            pass\n        torch.add"),
+        ("torch.add(x, x, out=out).sigmoid_()", "torch.tanh(x, out=out)"),
+        ("torch.tanh(x, out=out)", "torch.tanh(x, out=x)", "torch.tanh(x)"),
+    ],
+    "states": [
+        # What is copied together, and when.
+        ("counts[-1] < N or len(y) == N", "True", "counts[-1] <= N or len(y) == N", "False"),
+        ("counts[-1] < N or len(y) == N", "counts[-1] < N", "len(y) == N", "len(y) >= N"),
+        ("counts[-1] < N or len(y) == N", "counts[-1] == N or len(y) == N"),
+        # Rows that are as many: two steps.
+        ("(ds[-N:], ds[:-N]) if reverse", "(ds[:-N], ds[-N:]) if reverse"),
+        ("else (ds[:N], ds[N:])", "else (ds[N:], ds[:N])"),
+        ("(ds[:N], ds[N:])\n", "(ds[:N], ds[:N])\n", "(ds[N:], ds[N:])\n"),
+        ("(ds[-N:], ds[:-N]) if", "(ds[-N:], ds[-N:]) if", "(ds[:-N], ds[:-N]) if"),
+        (") if reverse else (ds", ") if not reverse else (ds", ") if True else (ds"),
+        ("first, later = (", "later, first = ("),
+        ("first.T @ h_0, later", "later.T @ h_0, later", "first.T @ h_0, first"),
+        ("y[N:] if reverse", "y[N:] if not reverse", "y[:N] if reverse"),
+        ("else y[:-N])", "else y[-N:])"),
+        # Computed where it is wanted.
+        (
+            "lambda: _by_states(ds, state[0], y, counts, reverse)",
+            "lambda s=_by_states(ds, state[0], y, counts, reverse): s",
+        ),
     ],
 }
 # file: [(name of a check, the text as it stands, the slip)]

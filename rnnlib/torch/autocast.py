@@ -21,7 +21,9 @@ def type_in_autocast(array):
 
 
 def in_autocast(arrays):
-    """Return the arrays, each in its ``type_in_autocast``."""
+    """Return the arrays of one device, each in its ``type_in_autocast``."""
+    if not autocast_is_on(arrays[0].device.type):
+        return arrays
     return [array.to(type_in_autocast(array)) for array in arrays]
 
 

@@ -24,6 +24,9 @@ _sigmoid_back = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_back = torch.ops.aten.tanh_backward.grad_input
 _relu_back = torch.ops.aten.threshold_backward.grad_input
 
+# Up to here torch's tanh takes no longer than three operations.
+SMALL = 512
+
 
 class InPlace(Sequence):
     """What the cells share.  A subclass writes one step forward and one step back.
@@ -59,8 +62,9 @@ class InPlace(Sequence):
         for n, (dy_t, *step) in _steps(counts, not reverse, arrays):
             dh, *d_cells = d_state if n == len(d_state[0]) else [d[:n] for d in d_state]
             self.step_back(dh.add_(dy_t), *d_cells, *step)
-        h_prev = rows_before(torch, state[0], y, counts, reverse)
-        products = self.products([sums[:, self.of_x], sums[:, self.of_h]], x, kept, h_prev)
+        da, ds = sums[:, self.of_x], sums[:, self.of_h]
+        products = self.products([da, ds], x, kept, None)
+        products["weight_hh"] = lambda: _by_states(ds, state[0], y, counts, reverse)
         wanted = ["x", *self.weights] if wanted is None else wanted
         return d_state, {name: products[name]() for name in wanted}
 
@@ -72,7 +76,10 @@ class InPlace(Sequence):
         return torch.addmm(w["bias_ih"] + w["bias_hh"], x, w["weight_ih"].T)
 
     def tanh(self, x, out):
-        """Write tanh(x) = 2σ(2x) - 1."""
+        """Write tanh(x) = 2σ(2x) - 1, or tanh(x) where three starts cost more than they save."""
+        if x.numel() < SMALL:
+            torch.tanh(x, out=out)
+            return
         torch.add(x, x, out=out).sigmoid_()
         torch.add(self.minus_1, out, alpha=2, out=out)
 
@@ -82,6 +89,15 @@ def _steps(counts, reverse, arrays):
     views = (array.split_with_sizes(counts) for array in arrays)
     steps = [*zip(counts, zip(*views, strict=True), strict=True)]
     return steps[::-1] if reverse else steps
+
+
+def _by_states(ds, h_0, y, counts, reverse):
+    """Return dsᵀ h_prev; where all sequences are equally long, h_prev is not copied together."""
+    N = len(h_0)
+    if counts[-1] < N or len(y) == N:
+        return ds.T @ rows_before(torch, h_0, y, counts, reverse)
+    first, later = (ds[-N:], ds[:-N]) if reverse else (ds[:N], ds[N:])
+    return torch.addmm(first.T @ h_0, later.T, y[N:] if reverse else y[:-N])
 
 
 class InPlaceRNN(InPlace):
@@ -134,28 +150,27 @@ class InPlaceLSTM(InPlace):
         torch.mul(o, r, out=h)
 
     def factors(self, h, c, r, a, i, f, g, o):
-        # dc∘(i, f, g) become da_i, da_f, da_g, and dc∘f goes on to the step before; dh∘o becomes
+        # dc∘(i, c, g) become da_i, da_f, da_g, and dc∘f goes on to the step before; dh∘o becomes
         # da_o, and dh∘r what dc receives through h.
         ig = i * g
         fc = c.sub_(ig)
+        torch.addcmul(fc, fc, f, value=-1, out=c)
         torch.addcmul(i, ig, g, value=-1, out=g)
         torch.addcmul(ig, ig, i, value=-1, out=i)
-        of_before = ig.copy_(f)
-        torch.addcmul(fc, fc, f, value=-1, out=f)
         torch.addcmul(o, h, r, value=-1, out=r)
         torch.addcmul(h, h, o, value=-1, out=o)
-        return a, r, of_before
+        return a, c, r
 
-    def of_back(self, h, factors, of_c, of_before):
-        return of_c, of_before, *factors.split(self.H, dim=1)
+    def of_back(self, h, factors, of_f, of_c):
+        return of_c, of_f, *factors.split(self.H, dim=1)
 
-    def step_back(self, dh, dc, of_c, of_before, i, f, g, o, da, da_i, da_f, da_g, da_o):
+    def step_back(self, dh, dc, of_c, of_f, i, before, g, o, da, da_i, da_f, da_g, da_o):
         dc.addcmul_(of_c, dh)
         torch.mul(dc, i, out=da_i)
-        torch.mul(dc, f, out=da_f)
+        torch.mul(dc, of_f, out=da_f)
         torch.mul(dc, g, out=da_g)
         torch.mul(dh, o, out=da_o)
-        dc.mul_(of_before)
+        dc.mul_(before)
         torch.mm(da, self.w_hh, out=dh)
 
 
@@ -194,23 +209,23 @@ class InPlaceGRU(InPlace):
         torch.lerp(n, h_prev, z, out=h)
 
     def factors(self, h, m, a, _, n, r, z):
-        # dh∘(n, r, z, of_s) become da_n, da_r, da_z, da_n∘r; dh∘of_before goes past the gates.
-        of_before, rest = z.clone(), 1 - z
-        torch.sub(h, n, out=z).mul_(rest)
+        # dh∘(n, r, of_z, of_s) become da_n, da_r, da_z, da_n∘r; dh∘z goes past the gates.
+        rest = 1 - z
+        of_z = torch.sub(h, n).mul_(rest)
         _tanh_back(rest, n, grad_input=n)
         of_s = torch.mul(n, r, out=rest)
         _sigmoid_back(m.mul_(n), r, grad_input=r)
-        return a, of_s, of_before
+        return a, of_z, of_s
 
-    def of_back(self, h, factors, of_s, of_before):
-        return of_s, of_before, *factors.split(self.H, dim=1)
+    def of_back(self, h, factors, of_z, of_s):
+        return of_z, of_s, *factors.split(self.H, dim=1)
 
-    def step_back(self, dh, of_s, of_before, n, r, z, ds, da_n, da_r, da_z, da_s):
+    def step_back(self, dh, of_z, of_s, n, r, before, ds, da_n, da_r, da_z, da_s):
         torch.mul(dh, n, out=da_n)
         torch.mul(dh, r, out=da_r)
-        torch.mul(dh, z, out=da_z)
+        torch.mul(dh, of_z, out=da_z)
         torch.mul(dh, of_s, out=da_s)
-        dh.mul_(of_before).addmm_(ds, self.w_hh)
+        dh.mul_(before).addmm_(ds, self.w_hh)
 
     def products(self, shares, x, kept, h_prev):
         products, da = super().products(shares, x, kept, h_prev), shares[0]
