@@ -39,10 +39,14 @@ _HOME = {
     "load_file": "saving",
     "load_metadata": "saving",
     "Vocabulary": "text",
+    "CharacterModel": "character",
+    "bptt": "truncated",
+    "windows": "truncated",
 }
 _MODULES = (
     "calculus",
     "cells",
+    "character",
     "data",
     "gradcheck",
     "layers",
@@ -54,6 +58,7 @@ _MODULES = (
     "schedules",
     "text",
     "torch",
+    "truncated",
 )
 
 

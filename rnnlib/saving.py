@@ -65,7 +65,7 @@ def load_file(path):
     damaged file or one with anything but arrays of real numbers or booleans, and ImportError for
     .safetensors without the library.
     """
-    return _load(path)[0]
+    return load_with_metadata(path)[0]
 
 
 def load_metadata(path):
@@ -73,10 +73,14 @@ def load_metadata(path):
 
     Raises what ``load_file`` raises.
     """
-    return _load(path)[1]
+    return load_with_metadata(path)[1]
 
 
-def _load(path):
+def load_with_metadata(path):
+    """Return the arrays and the metadata of a file, from one reading of it.
+
+    Raises what ``load_file`` raises.
+    """
     path, suffix = _path(path)
     with open(path, "rb"):  # If there is no such file, Python's own words say so best.
         pass

@@ -151,18 +151,25 @@ def split(codes, fraction):
     return codes[:cut], codes[cut:]
 
 
-def sample_index(logits, temperature, rng):
-    """Draw an index from softmax(logits / temperature).
+def sample_index(logits, temperature, rng, top_k=None, top_p=None):
+    """Draw an index from softmax(logits / temperature), or from its likelier part.
 
     logits: (V,), finite, or -inf for an index that must not be drawn.
     temperature: 1 draws from the model's own distribution, less from a sharper one, more from a
     flatter one; 0, the limit of the first, returns the index of the largest logit (the first of
     several) and draws nothing from ``rng``.
     rng: a NumPy Generator.
-    Returns an int.  Given the same generator it draws what ``rng.choice(V, p=softmax)`` draws.
+    top_k: an integer >= 1; only the k largest logits, and those equal to the last of them, can be
+    drawn [Fan, Lewis and Dauphin, "Hierarchical neural story generation", ACL 2018].
+    top_p: a number in (0, 1]; of what is left, only the fewest indices whose probabilities add up
+    to at least p, likeliest first, the first of equals first [Holtzman et al., "The curious case
+    of neural text degeneration", ICLR 2020, equation 2].
+    Returns an int.  Given the same generator it draws what ``rng.choice(V, p=p)`` draws, with the
+    probabilities p left by top_k and top_p, divided by their sum.
 
     Raises ValueError for a negative or non-finite temperature, for logits of a wrong shape, or
-    with NaN, +inf or nothing but -inf among them, and TypeError for an rng that is no Generator.
+    with NaN, +inf or nothing but -inf among them, for a top_k below 1 and a top_p outside (0, 1],
+    and TypeError for an rng that is no Generator and a top_k that is no integer.
     """
     logits = _checks.real_array("logits", logits, np.float64)
     if logits.ndim != 1 or not logits.size:
@@ -173,13 +180,28 @@ def sample_index(logits, temperature, rng):
         raise ValueError(f"temperature: expected a finite number >= 0, got {temperature!r}")
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng: expected a numpy.random.Generator, got {rng!r}")
+    if top_k is not None:
+        top_k = _checks.positive_int("top_k", top_k)
+    if top_p is not None:
+        top_p = _checks.number("top_p", top_p, "a number in (0, 1]", lambda p: 0 < p <= 1)
     if temperature == 0:
         return int(logits.argmax())
     with np.errstate(over="ignore"):
         p = np.exp((logits - logits.max()) / temperature)
+    if top_k is not None and top_k < len(p):
+        p[logits < np.partition(logits, -top_k)[-top_k]] = 0
+    if top_p is not None and top_p < 1:
+        _drop_tail(p, np.argsort(-logits, kind="stable"), top_p)
     cumulative = np.cumsum(p)
     # side="right" never stops at an index whose probability is zero.
     return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+
+
+def _drop_tail(p, order, share):
+    """Set all to 0 but the first ones in this order that add up to ``share`` of the whole."""
+    cumulative = np.cumsum(p[order])
+    last = np.searchsorted(cumulative, share * cumulative[-1], side="left")
+    p[order[last + 1 :]] = 0
 
 
 def _string(name, value):

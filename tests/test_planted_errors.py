@@ -28,10 +28,12 @@ import slips_function
 import slips_graph
 import slips_inplace
 import slips_ladder
+import slips_language_model
 import slips_layers
 import slips_modules
 import slips_sequences
 import slips_training
+import slips_truncated
 
 PACKAGE = Path(__file__).resolve().parents[1] / "rnnlib"
 
@@ -50,6 +52,8 @@ FILES = {
         slips_choice,
         slips_graph,
         slips_training,
+        slips_truncated,
+        slips_language_model,
         slips_calculus,
     )
     for file, slips in room.SLIPS.items()
@@ -104,7 +108,7 @@ def test_every_slip_is_reported(file, compiled, tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
