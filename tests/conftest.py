@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from command_cases import QUICK, run, sentences
 
 
 @pytest.fixture(
@@ -21,3 +22,15 @@ import torch
 def device(request):
     """Each device that torch can use; a graphics card where there is one."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def diary(tmp_path_factory):
+    """A folder with a text, diary.txt, and a model trained on it, diary.npz."""
+    folder = tmp_path_factory.mktemp("diary")
+    (folder / "diary.txt").write_text(sentences(), encoding="utf-8")
+    done = run(folder, "train", "diary.txt", "--out", "diary.npz", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (folder / "train.log").write_text(done.stdout, encoding="utf-8")
+    return folder
