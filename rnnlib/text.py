@@ -162,8 +162,8 @@ def sample_index(logits, temperature, rng, top_k=None, top_p=None):
     top_k: an integer >= 1; only the k largest logits, and those equal to the last of them, can be
     drawn [Fan, Lewis and Dauphin, "Hierarchical neural story generation", ACL 2018].
     top_p: a number in (0, 1]; of what is left, only the fewest indices whose probabilities add up
-    to at least p, likeliest first, the first of equals first [Holtzman et al., "The curious case
-    of neural text degeneration", ICLR 2020, equation 2].
+    to at least p, largest logits first, the first of equals first [Holtzman et al., "The curious
+    case of neural text degeneration", ICLR 2020, equation 2].
     Returns an int.  Given the same generator it draws what ``rng.choice(V, p=p)`` draws, with the
     probabilities p left by top_k and top_p, divided by their sum.
 

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -29,7 +29,10 @@ class Fixed(np.random.Generator):
 
 
 def probabilities(logits, temperature, top_k=None, top_p=None):
-    """The distribution to draw from, entry by entry."""
+    """The distribution to draw from, entry by entry.
+
+    Likelier is what has the larger logit, also where rounding makes the probabilities equal.
+    """
     p = [math.exp((z - max(logits)) / temperature) for z in logits]
     if top_k is not None:
         at_least = sorted(logits, reverse=True)[min(top_k, len(logits)) - 1]
@@ -37,7 +40,7 @@ def probabilities(logits, temperature, top_k=None, top_p=None):
     p = [q / math.fsum(p) for q in p]
     if top_p is not None and top_p < 1:
         kept = []
-        for i in sorted(range(len(p)), key=lambda i: (-p[i], i)):
+        for i in sorted(range(len(p)), key=lambda i: (-logits[i], i)):
             if math.fsum(p[j] for j in kept) >= top_p:
                 break
             kept.append(i)
@@ -53,6 +56,7 @@ def on_an_edge(p, top_p):
 
 @settings(deadline=None, max_examples=150)
 @given(LOGITS | TIED, TEMPERATURES, st.none() | st.integers(1, 14), st.none() | st.floats(0.01, 1))
+@example(np.array([0.0, 0.0, 1e-300]), 1.0, None, 0.5)
 def test_each_index_has_its_share_of_the_line_from_0_to_1(logits, temperature, top_k, top_p):
     assume(not on_an_edge(probabilities(logits, temperature, top_k), top_p))
     p = probabilities(logits, temperature, top_k, top_p)
