@@ -120,3 +120,11 @@ def same_keys(name, given, expected):
         raise KeyError(
             f"{name}: expected the keys {sorted(expected)}; missing {missing}, unknown {unknown}"
         )
+
+
+def generator(rng):
+    """Return the NumPy Generator that a seed or a Generator stands for."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng: expected a seed or a NumPy Generator, got {rng!r}") from error

@@ -19,7 +19,8 @@ def show(label, *things, called="", style="inner"):
     definitions are displayed one below the other; or one expression.  Names and expressions claim
     nothing, so there is nothing to prove.
     called: LaTeX of a name for the value of an equation, put before its first side.
-    style: "inner" or "trace", how the lines of a derivation are written.
+    style: how a derivation is written: "inner" or "trace" for its lines, "result" for its gradients
+    alone.  All lines are proved in any case.
 
     Raises AssertionError with the reason when a statement is refuted, or not proved exactly: the
     build then fails.
@@ -82,6 +83,8 @@ def record(label, thing, proof, seconds, text):
 
 
 def _written(thing, style):
+    if style == "result":
+        return thing.result_latex()
     return thing.latex(style) if style != "inner" else thing.latex()
 
 

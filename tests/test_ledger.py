@@ -81,11 +81,29 @@ def test_what_is_not_proved_is_not_shown(thing):
         show("eq-x", thing)
 
 
-def test_the_record_travels_with_the_equation(monkeypatch):
+@pytest.fixture
+def glued(monkeypatch):
+    """What ``show`` hands to the page, by label."""
     import myst_nb
 
-    glued = {}
-    monkeypatch.setattr(myst_nb, "glue", lambda label, thing, display: glued.update({label: thing}))
+    shown = {}
+    monkeypatch.setattr(myst_nb, "glue", lambda label, thing, display: shown.update({label: thing}))
+    return shown
+
+
+def test_a_result_is_shown_without_its_lines_and_proved_with_them(glued):
+    derivation = gradient(inner(y, W * x), W)
+    show("eq-x", derivation, style="result")
+    bundle = glued["eq-x"]._repr_mimebundle_()
+    assert r"\nabla_{W} L &= y\, x^{\top}" in bundle["text/latex"]
+    assert r"\mathrm{d}" not in bundle["text/latex"]
+    assert bundle[RECORD]["rules"] == ["inner product", "product rule"]
+    (steps, name), wrong = (derivation.steps, derivation.name), {W: 2 * derivation.value}
+    with pytest.raises(AssertionError, match="eq-y: "):
+        show("eq-y", type(derivation)(derivation.expression, steps, wrong, name), style="result")
+
+
+def test_the_record_travels_with_the_equation(glued):
     show("eq-x", equation(d(W * x), d(W) * x + W * d(x)), called="q")
     show("eq-h", h)
     bundle = glued["eq-x"]._repr_mimebundle_()

@@ -10,7 +10,6 @@ import numpy as np
 from rnnlib import _checks
 from rnnlib.character import files
 from rnnlib.layers import GRU, LSTM, RNN, Layer, Linear
-from rnnlib.layers.base import _generator
 from rnnlib.losses import softmax_cross_entropy
 from rnnlib.text import Vocabulary, batches, sample_index
 
@@ -70,7 +69,7 @@ class CharacterModel:
         self.hidden = _checks.positive_int("hidden", hidden)
         self.layers = _checks.positive_int("layers", layers)
         self.dropout = _checks.fraction("dropout", dropout)
-        self._rng = _generator(rng)
+        self._rng = _checks.generator(rng)
         V, H, options = len(vocabulary), self.hidden, {"dtype": dtype, "rng": self._rng}
         between = self.dropout if self.layers > 1 else 0.0
         self._parts = {
@@ -177,7 +176,7 @@ class CharacterModel:
         codes = self.vocabulary.encode(prompt)
         if not len(codes):
             raise ValueError("prompt: expected at least one character, got none")
-        rng, was_training, drawn = _generator(rng), self.training, []
+        rng, was_training, drawn = _checks.generator(rng), self.training, []
         self.eval()
         try:
             logits, state = self(codes[:, None])

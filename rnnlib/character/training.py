@@ -4,7 +4,6 @@ import numpy as np
 
 from rnnlib import _checks
 from rnnlib.clipping import clip_grad_norm_
-from rnnlib.layers.base import _generator
 from rnnlib.optim import Adam
 from rnnlib.schedules import CosineAnnealingLR
 from rnnlib.text import batches
@@ -27,7 +26,7 @@ class Training:
     def __init__(self, model, codes, *, batch, window, steps, lr=2e-3, clip=1.0, rng=None):
         self.model, self.codes = model, np.asarray(codes)
         self.batch, self.window, self.clip = batch, window, clip
-        self.rng = _generator(rng)
+        self.rng = _checks.generator(rng)
         self.optimizer = Adam(model.parameters, lr=lr)
         self.schedule = CosineAnnealingLR(self.optimizer, _checks.positive_int("steps", steps))
         self.state = None

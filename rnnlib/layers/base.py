@@ -19,7 +19,7 @@ class Layer:
     def __init__(self, shapes, bound, dtype, rng):
         self.dtype = _floating_dtype(dtype)
         self.training = True
-        self._rng = _generator(rng)
+        self._rng = _checks.generator(rng)
         self.parameters = {
             name: self._rng.uniform(-bound, bound, shape).astype(self.dtype)
             for name, shape in shapes.items()
@@ -85,13 +85,6 @@ def _floating_dtype(dtype):
     if found.kind != "f":
         raise TypeError(f"dtype: expected a floating-point type, got {dtype!r}")
     return found
-
-
-def _generator(rng):
-    try:
-        return np.random.default_rng(rng)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"rng: expected a seed or a NumPy Generator, got {rng!r}") from error
 
 
 def checked_states(argument, names, given, shapes, dtype):
