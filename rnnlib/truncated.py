@@ -18,10 +18,6 @@ from rnnlib import _checks
 from rnnlib.layers.lengths import Lengths
 from rnnlib.layers.networks import GRU, LSTM, RNN
 from rnnlib.sequences import (
-    GRUSequence,
-    LSTMSequence,
-    ResetBeforeGRUSequence,
-    RNNSequence,
     rows_before,
 )
 
@@ -64,7 +60,7 @@ def bptt(layer, input, d_output, tau, hx=None, d_state=None, lengths=None):
     suffixes = [f"_l{k}" for k in range(layer.num_layers)]
     passes, below = [], lengths.sort(x)[running]
     for k, suffix in enumerate(suffixes):
-        sequence = _sequence(layer, suffix)
+        sequence = layer._equations(suffix)
         passes.append(Pass(sequence, below, tuple(s[k] for s in starts), lengths.active))
         below = passes[-1].y
     d_ends = [tuple(d[k] for d in ends) for k in range(len(suffixes))]
@@ -197,14 +193,3 @@ def _check_layer(layer):
             f"layer: expected no dropout, since the steps are run once more, got dropout="
             f"{layer.dropout} while training"
         )
-
-
-def _sequence(layer, suffix):
-    """Return the equations of one layer of a stack, with its weights."""
-    names = [n for n in layer.parameters if n.endswith(suffix)]
-    weights = {n.removesuffix(suffix): layer.parameters[n] for n in names}
-    if isinstance(layer, RNN):
-        return RNNSequence(weights, layer.nonlinearity)
-    if isinstance(layer, LSTM):
-        return LSTMSequence(weights)
-    return GRUSequence(weights) if layer.reset_after else ResetBeforeGRUSequence(weights)

@@ -16,7 +16,7 @@ from planted_cells import STEPS, same
 from recurrent_cases import Case, randomize, run, run_torch
 
 from rnnlib import cells, sequences
-from rnnlib.layers import LSTM, RNN, GRUCell, Linear, LSTMCell, RNNCell, base, columns
+from rnnlib.layers import GRU, LSTM, RNN, GRUCell, Linear, LSTMCell, RNNCell, base, columns
 from rnnlib.layers.plain import Plain
 from rnnlib.sequences import GRUSequence, LSTMSequence, ResetBeforeGRUSequence, RNNSequence
 
@@ -425,7 +425,28 @@ def weights():
     )
 
 
+def equations():
+    """Every layer of a stack, run by its equations, gives what the stack gives."""
+    rng = np.random.default_rng(3)
+    for cls, options in (
+        (RNN, {"nonlinearity": "relu"}),
+        (RNN, {}),
+        (LSTM, {}),
+        (GRU, {}),
+        (GRU, {"reset_after": False}),
+    ):
+        stack = cls(4, 4, 2, rng=rng, **options)
+        x = rng.normal(size=(3, 4, 4))
+        rows, zero = x.reshape(12, 4), (np.zeros((4, 4)),) * (2 if cls is LSTM else 1)
+        for suffix in ("_l0", "_l1"):
+            rows, *_ = stack._equations(suffix).forward(rows, zero, [4, 4, 4])
+        if not np.allclose(rows.reshape(x.shape), stack(x)[0], 1e-12, 1e-12):
+            return False
+    return True
+
+
 CHECKS = {
+    "equations": equations,
     **{name: lambda name=name: layer(name) for name in FORMS},
     **{f"plain {name}": lambda name=name: layer(name, PLAIN[name]) for name in PLAIN},
     **{f"rows {name}": lambda name=name: rows_of(name) for name in SEQUENCES},

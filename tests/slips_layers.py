@@ -122,7 +122,16 @@ SLIPS = {
             "dict.fromkeys((s for d in self._levels() for s in d), Memory(self.dtype))",
         ),
         ("gru", "self._memories[suffix]", 'self._memories["_l0"]'),
-        ("gru", "_of_sweep(self.parameters, suffix)", '_of_sweep(self.parameters, "_l0")'),
+        (
+            "gru",
+            "self._steps(_of_sweep(self.parameters, suffix)",
+            'self._steps(_of_sweep(self.parameters, "_l0")',
+        ),
+        (
+            "equations",
+            "self._sequence(_of_sweep(self.parameters, suffix)",
+            'self._sequence(_of_sweep(self.parameters, "_l0")',
+        ),
         ("checkpoints", "Sweep(steps, self.checkpoint)", "Sweep(steps)"),
         ("weights", "if self.peephole:", "if False:"),
         ("weights", "if self.bias:", "if False:"),
@@ -266,7 +275,14 @@ SLIPS = {
         ),
         ("peephole", "if self.peephole or self.proj_size:", "if self.proj_size:"),
         ("reset before", "if self.reset_after:", "if True:"),
-        ("gru", "if self.reset_after:", "if not self.reset_after:"),
+        ("reset before", "if self.reset_after:", "if not self.reset_after:"),
+        ("equations", "RNNSequence(weights, self.nonlinearity)", "RNNSequence(weights)"),
+        ("reset before", "(weights) if self.reset_after else", "(weights) if True else"),
+        (
+            "equations",
+            "(weights) if self.reset_after else",
+            "(weights) if not self.reset_after else",
+        ),
         (
             "reset before",
             '_checks.flag("reset_after", reset_after)',

@@ -45,12 +45,10 @@ SLIPS = {
         ("sigmoid", "dx = np.zeros_like(x)", "dx = np.ones_like(x)"),
         ("tanh", 'gradients[0]["x"]()', 'gradients[-1]["x"]()'),
         ("gru", "lengths.unsort(dx)", "dx"),
-        ("relu", "RNNSequence(weights, layer.nonlinearity)", "RNNSequence(weights)"),
-        ("reset before", "if layer.reset_after else Reset", "if True else Reset"),
         (
             "gru",
-            "_sequence(layer, suffix)\n        passes",
-            '_sequence(layer, "_l0")\n        passes',
+            "_equations(suffix)\n        passes",
+            '_equations("_l0")\n        passes',
         ),
         # Windows.
         ("windows", "max(0, first + k1 - k2)", "max(0, first - k2)"),

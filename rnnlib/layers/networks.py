@@ -9,7 +9,7 @@ from rnnlib import _checks, cells
 from rnnlib.layers import columns
 from rnnlib.layers.plain import Plain
 from rnnlib.layers.recurrent import Recurrent
-from rnnlib.sequences import LSTMSequence, ResetBeforeGRUSequence
+from rnnlib.sequences import GRUSequence, LSTMSequence, ResetBeforeGRUSequence, RNNSequence
 
 
 class RNN(Recurrent):
@@ -50,6 +50,9 @@ class RNN(Recurrent):
             rng=rng,
         )
 
+    def _sequence(self, weights):
+        return RNNSequence(weights, self.nonlinearity)
+
     def _steps(self, weights, memory):
         return columns.ColumnsRNN(weights, memory, self.nonlinearity)
 
@@ -66,9 +69,12 @@ class LSTM(Recurrent):
 
     gates, states = 4, ("h", "c")
 
+    def _sequence(self, weights):
+        return LSTMSequence(weights)
+
     def _steps(self, weights, memory):
         if self.peephole or self.proj_size:
-            return Plain(LSTMSequence(weights))
+            return Plain(self._sequence(weights))
         return columns.ColumnsLSTM(weights, memory)
 
 
@@ -112,7 +118,10 @@ class GRU(Recurrent):
             rng=rng,
         )
 
+    def _sequence(self, weights):
+        return GRUSequence(weights) if self.reset_after else ResetBeforeGRUSequence(weights)
+
     def _steps(self, weights, memory):
         if self.reset_after:
             return columns.ColumnsGRU(weights, memory)
-        return Plain(ResetBeforeGRUSequence(weights))
+        return Plain(self._sequence(weights))

@@ -14,9 +14,10 @@ from rnnlib.layers.sweep import Sweep
 class Recurrent(Layer):
     """Layers of recurrent cells over a sequence.
 
-    A subclass gives ``gates``, the names of its ``states``, and ``_steps(weights, memory)``, which
-    runs blocks of time steps.  T is time, N batch, I input_size, H hidden_size, D directions
-    (1 or 2), and R the size of the output of one direction: proj_size, or else H.
+    A subclass gives ``gates``, the names of its ``states``, ``_sequence(weights)``, its equations
+    as a ``Sequence``, and ``_steps(weights, memory)``, which runs blocks of time steps.  T is time,
+    N batch, I input_size, H hidden_size, D directions (1 or 2), and R the size of the output of
+    one direction: proj_size, or else H.
 
     proj_size, peephole: for the LSTM alone; see there.
     num_layers: layers on top of one another, each on the outputs of the one below.
@@ -113,6 +114,10 @@ class Recurrent(Layer):
     def _sweep(self, suffix):
         steps = self._steps(_of_sweep(self.parameters, suffix), self._memories[suffix])
         return Sweep(steps, self.checkpoint)
+
+    def _equations(self, suffix):
+        """Return the ``Sequence`` of one sweep, with its weights."""
+        return self._sequence(_of_sweep(self.parameters, suffix))
 
     def __call__(self, input, hx=None, lengths=None):
         """Run over whole sequences.
