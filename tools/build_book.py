@@ -62,10 +62,14 @@ def fingerprint() -> str:
     """A hash of everything outside a chapter that its outputs depend on."""
     digest = hashlib.sha256(sys.version.encode())
     package = (p for p in (ROOT / "rnnlib").rglob("*") if p.suffix in {".py", ".svg"})
-    results = (
-        p for kind in ("benchmarks", "experiments") for p in ROOT.glob(f"{kind}/results/*.json")
+    # Chapters import the scripts and read the results.
+    scripts = (
+        p
+        for kind in ("benchmarks", "experiments")
+        for pattern in ("*.py", "results/*.json")
+        for p in (ROOT / kind).glob(pattern)
     )
-    for path in sorted([*package, *results, *ROOT.glob("requirements*.txt")]):
+    for path in sorted([*package, *scripts, *ROOT.glob("requirements*.txt")]):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode())
         digest.update(content)
