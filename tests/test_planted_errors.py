@@ -110,7 +110,7 @@ def test_every_slip_is_reported(file, compiled, tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
