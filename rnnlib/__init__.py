@@ -40,6 +40,15 @@ _HOME = {
     "load_metadata": "saving",
     "Vocabulary": "text",
     "CharacterModel": "character",
+    "sentences": "words",
+    "WordVocabulary": "words",
+    "padded": "words",
+    "KneserNey": "ngram",
+    "ClassSoftmax": "class_softmax",
+    "frequency_classes": "class_softmax",
+    "perplexity": "metrics",
+    "bits": "metrics",
+    "accuracy": "metrics",
     "bptt": "truncated",
     "windows": "truncated",
 }
@@ -47,10 +56,13 @@ _MODULES = (
     "calculus",
     "cells",
     "character",
+    "class_softmax",
     "data",
     "gradcheck",
     "layers",
     "losses",
+    "metrics",
+    "ngram",
     "notebook",
     "optim",
     "plots",
@@ -59,6 +71,7 @@ _MODULES = (
     "text",
     "torch",
     "truncated",
+    "words",
 )
 
 

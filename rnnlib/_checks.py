@@ -128,3 +128,30 @@ def generator(rng):
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
         raise type(error)(f"rng: expected a seed or a NumPy Generator, got {rng!r}") from error
+
+
+def integers(name, values):
+    """Return ``values`` as an array, or raise TypeError unless they are integers."""
+    array = np.asarray(values)
+    if array.size == 0:  # An empty list comes as an array of floats.
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
+    return array
+
+
+def codes(values, size):
+    """Return ``codes`` as int64, or raise unless they are integers in [0, size)."""
+    array = integers("codes", values)
+    outside = (array < 0) | (array >= size)
+    if outside.any():
+        raise ValueError(f"codes: expected codes from 0 to {size - 1}, got {array[outside][0]}")
+    return array.astype(np.int64, copy=False)
+
+
+def sequence(values):
+    """Return ``codes`` as (n,) int64, or raise unless they are integers along one axis."""
+    array = integers("codes", values).astype(np.int64, copy=False)
+    if array.ndim != 1:
+        raise ValueError(f"codes: expected one axis, got shape {array.shape}")
+    return array

@@ -43,8 +43,8 @@ def softmax_cross_entropy(logits, targets, reduction="mean", weight=None, mask=N
     Returns (loss, d_logits): a scalar array and an array like logits.
     """
     xp = array_namespace(logits, targets)
-    _check_classes(xp, logits, targets)
-    counted = _counted(xp, mask, targets, reduction)
+    check_classes(xp, logits, targets)
+    counted = which_count(xp, mask, targets, reduction)
     size, targets = logits.shape[-1], _hide(xp, counted, targets)
     inside = (targets >= 0) & (targets < size)
     _checks.every("targets", targets, inside, f"classes from 0 to {size - 1}")
@@ -154,7 +154,7 @@ def _hide(xp, counted, array, fill=0):
     return xp.where(counted, array, xp.full_like(array, fill))
 
 
-def _counted(xp, mask, targets, reduction):
+def which_count(xp, mask, targets, reduction):
     """Return the mask as booleans, all True for None."""
     _checks.one_of("reduction", reduction, ("mean", "sum"))
     if mask is None:
@@ -169,7 +169,7 @@ def _pairs(xp, name, outputs, targets, mask, reduction):
     """Return what counts, the outputs and the targets of a loss that pairs them entry by entry."""
     _checks.floating(xp, name, outputs)
     _checks.shape("targets", targets, outputs.shape, f"(the shape of {name})")
-    counted = _counted(xp, mask, targets, reduction)
+    counted = which_count(xp, mask, targets, reduction)
     targets = xp.astype(targets, outputs.dtype)
     return counted, _hide(xp, counted, outputs), _hide(xp, counted, targets)
 
@@ -196,7 +196,7 @@ def _fits(name, array, like):
     return array
 
 
-def _check_classes(xp, logits, targets):
+def check_classes(xp, logits, targets):
     _checks.floating(xp, "logits", logits)
     if logits.ndim < 1 or tuple(targets.shape) != tuple(logits.shape[:-1]):
         raise ValueError(

@@ -71,7 +71,7 @@ class Vocabulary:
         Raises TypeError for anything but integers, and ValueError for another number of axes or a
         code outside [0, V).
         """
-        codes = _codes(codes, len(self))
+        codes = _checks.codes(codes, len(self))
         if codes.ndim != 1:
             raise ValueError(f"codes: expected one axis, got shape {codes.shape}")
         return self._points[codes].tobytes().decode("utf-32-le", "surrogatepass")
@@ -97,7 +97,7 @@ def one_hot(codes, size, dtype=np.float64):
     Raises TypeError for codes that are no integers and ValueError for codes outside [0, size).
     """
     size = _checks.positive_int("size", size)
-    codes = _codes(codes, size)
+    codes = _checks.codes(codes, size)
     result = np.zeros((*codes.shape, size), dtype)
     np.put_along_axis(result, codes[..., None], 1, axis=-1)
     return result
@@ -118,7 +118,7 @@ def batches(codes, batch_size, seq_len):
     """
     N = _checks.positive_int("batch_size", batch_size)
     T = _checks.positive_int("seq_len", seq_len)
-    codes = _sequence(codes)
+    codes = _checks.sequence(codes)
     count = (len(codes) - 1) // (N * T)
     if count < 1:
         raise ValueError(
@@ -140,7 +140,7 @@ def split(codes, fraction):
 
     Text is cut in one place, not shuffled: a character next to a training character is no test.
     """
-    codes = _sequence(codes)
+    codes = _checks.sequence(codes)
     inside = isinstance(fraction, numbers.Real) and 0 < fraction < 1
     cut = round(float(fraction) * len(codes)) if inside else 0
     if not 0 < cut < len(codes):
@@ -212,28 +212,3 @@ def _string(name, value):
 
 def _code_points(text):
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-
-def _integers(codes):
-    codes = np.asarray(codes)
-    if codes.size == 0:  # An empty list comes as an array of floats.
-        codes = codes.astype(np.int64)
-    if codes.dtype.kind not in "iu":
-        raise TypeError(f"codes: expected integers, got dtype {codes.dtype}")
-    return codes
-
-
-def _codes(codes, size):
-    """Return ``codes`` as int64, or raise unless they are integers in [0, size)."""
-    codes = _integers(codes)
-    outside = (codes < 0) | (codes >= size)
-    if outside.any():
-        raise ValueError(f"codes: expected codes from 0 to {size - 1}, got {codes[outside][0]}")
-    return codes.astype(np.int64, copy=False)
-
-
-def _sequence(codes):
-    codes = _integers(codes).astype(np.int64, copy=False)
-    if codes.ndim != 1:
-        raise ValueError(f"codes: expected one axis, got shape {codes.shape}")
-    return codes

@@ -34,6 +34,7 @@ import slips_modules
 import slips_sequences
 import slips_training
 import slips_truncated
+import slips_words
 
 PACKAGE = Path(__file__).resolve().parents[1] / "rnnlib"
 
@@ -54,6 +55,7 @@ FILES = {
         slips_training,
         slips_truncated,
         slips_language_model,
+        slips_words,
         slips_calculus,
     )
     for file, slips in room.SLIPS.items()
@@ -108,7 +110,7 @@ def test_every_slip_is_reported(file, compiled, tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)

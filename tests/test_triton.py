@@ -33,7 +33,7 @@ def in_a_process(check, *arguments, interpret="1", **more):
         env={**os.environ, "TRITON_INTERPRET": interpret, **more},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

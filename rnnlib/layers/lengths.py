@@ -19,7 +19,7 @@ class Lengths:
         self.ragged = lengths is not None
         self.active = [N] * T
         if self.ragged:
-            lengths = _checked(lengths, T, N)
+            lengths = checked_lengths(lengths, T, N)
             self.order = np.argsort(-lengths, kind="stable")
             self.inverse = np.argsort(self.order)
             lengths = lengths[self.order]
@@ -46,7 +46,8 @@ class Lengths:
         return np.take_along_axis(a, self.flipped[..., None], axis=0) if self.ragged else a[::-1]
 
 
-def _checked(lengths, T, N):
+def checked_lengths(lengths, T, N):
+    """Return N lengths from 1 to T as int64, or raise an error that names them."""
     try:
         array = np.asarray(lengths)
     except ValueError as error:
