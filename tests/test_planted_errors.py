@@ -20,10 +20,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import slips_attention
 import slips_calculus
 import slips_cells
 import slips_choice
 import slips_columns
+import slips_forecast
 import slips_function
 import slips_graph
 import slips_inplace
@@ -56,6 +58,8 @@ FILES = {
         slips_truncated,
         slips_language_model,
         slips_words,
+        slips_attention,
+        slips_forecast,
         slips_calculus,
     )
     for file, slips in room.SLIPS.items()
