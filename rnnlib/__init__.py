@@ -59,6 +59,7 @@ _MODULES = (
     "class_softmax",
     "data",
     "gradcheck",
+    "init",
     "layers",
     "losses",
     "metrics",
