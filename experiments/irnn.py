@@ -10,9 +10,9 @@ file has the squared errors, in blocks of 50 steps, and that on 2,000 new sequen
 text: the CharSeqRnn of fast.ai's lesson 6 on the first --length characters of Moby Dick: embedding
 42, 8 characters from a state of zeros, a loss at every one, Adam, 128 windows at a time.  The
 lesson's text and its batch are four times as large, so the number of updates is the same.  The last
-fifth is for validation.  A schedule is a list of (rate, epochs).  The lesson compared its identity,
-on one schedule, with a default on another; "slow" and "fast" are two such schedules, chosen here.
-The file has the validation loss after each epoch, in nats per character.
+fifth is for validation.  A schedule is a list of (rate, epochs): "slow" is that of the default in
+the lesson's notebook, "fast" that of its identity.  The file has the validation loss after each
+epoch, in nats per character.
 
 All runs of a part are made by the seeds 0 to --seeds - 1, each of which draws weights and data.
 """
