@@ -32,6 +32,7 @@ from character_model import Streams  # noqa: E402
 
 import rnnlib.torch  # noqa: E402
 from rnnlib import data, text  # noqa: E402
+from rnnlib.commands.numbers import count, positive  # noqa: E402
 
 TRAINING_PART, TUNING_SEED = 0.9, 100
 # Validation windows start every so many characters: a number prime to the window's length.
@@ -259,18 +260,8 @@ class Run:
 def read_options(arguments=None):
     """Return the options of the command line, with the text in codes."""
 
-    def positive(kind):
-        def convert(word):
-            value = kind(word)
-            if not 0 < value < float("inf"):
-                raise argparse.ArgumentTypeError(f"expected a number > 0, got {word}")
-            return value
-
-        convert.__name__ = kind.__name__  # argparse calls it so: "invalid int value"
-        return convert
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    add, count, real = parser.add_argument, positive(int), positive(float)
+    add = parser.add_argument
     add("--text", type=Path, help="a file to train on in the place of Moby Dick, in UTF-8")
     add("--out", type=Path, default=ROOT / "experiments" / "results", help="folder")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -279,7 +270,7 @@ def read_options(arguments=None):
     add("--window", type=count, default=8, help="characters in a window, at least 3")
     add("--embedding", type=count, default=42)
     add("--hidden", type=count, default=256)
-    add("--rates", type=real, nargs="+", default=[2e-3, 5e-3], help="of Adam")
+    add("--rates", type=positive, nargs="+", default=[2e-3, 5e-3], help="of Adam")
     add("--tuning-updates", type=count, default=100)
     options = parser.parse_args(arguments)
     if options.window < 3:

@@ -35,6 +35,7 @@ import results_file  # noqa: E402
 from character_model import CharacterModel, Streams  # noqa: E402
 
 from rnnlib import data, text  # noqa: E402
+from rnnlib.commands.numbers import count, positive  # noqa: E402
 
 TRAINING_PART = 0.9
 OPENING, CLOSING, LINE_END = "“", "”", "\n"
@@ -217,12 +218,6 @@ def along(model, codes, start, length):
 def read_options(arguments=None):
     """Return the options of the command line."""
 
-    def count(word):
-        value = int(word)
-        if value < 1:
-            raise argparse.ArgumentTypeError(f"expected at least 1, got {word}")
-        return value
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--out", type=Path, default=ROOT / "experiments" / "results", help="folder")
@@ -231,12 +226,10 @@ def read_options(arguments=None):
     add("--streams", type=count, default=32)
     add("--window", type=count, default=100)
     add("--hidden", type=count, default=128)
-    add("--rate", type=float, default=3e-3, help="of Adam, at the start")
+    add("--rate", type=positive, default=3e-3, help="of Adam, at the start")
     add("--length", type=count, default=480, help="characters of the passage")
     add("--part", type=count, help="use so many characters of the validation text only")
     options = parser.parse_args(arguments)
-    if options.rate <= 0:
-        parser.error(f"--rate: expected a number > 0, got {options.rate}")
     if options.part is not None and options.part < 8000:
         parser.error(f"--part: expected at least 8000, got {options.part}")
     return options

@@ -42,6 +42,7 @@ from rnnlib import (  # noqa: E402
     softmax_cross_entropy,
     text,
 )
+from rnnlib.commands.numbers import count, number  # noqa: E402
 
 RATES = (3e-3, 1e-3, 3e-4)
 ADDING = ("tanh", "tanh, orthogonal", "relu", "relu, identity", "relu, identity, small", "LSTM")
@@ -218,19 +219,6 @@ PARTS = {"adding": adding, "text": texts}
 def read_options(arguments=None):
     """Return the options of the command line."""
 
-    def count(word):
-        value = int(word)
-        if value < 1:
-            raise argparse.ArgumentTypeError(f"expected an integer >= 1, got {word}")
-        return value
-
-    def steps(word):
-        value = int(word)
-        if value < 2:
-            raise argparse.ArgumentTypeError(f"expected an integer >= 2, got {word}")
-        return value
-
-    count.__name__ = steps.__name__ = "int"
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parts = parser.add_subparsers(dest="part", required=True)
     for name in PARTS:
@@ -239,7 +227,12 @@ def read_options(arguments=None):
         part.add_argument("--hidden", type=count, default=100 if name == "adding" else 256)
         part.add_argument("--out", type=Path, default=ROOT / "experiments" / "results")
     part = parts.choices["adding"]
-    part.add_argument("--T", type=steps, default=100, help="time steps")
+    part.add_argument(
+        "--T",
+        type=number(int, "an integer of at least 2", lambda n: n >= 2),
+        default=100,
+        help="time steps",
+    )
     part.add_argument("--batch", type=count, default=16)
     part.add_argument("--steps", type=count, default=1500, help="training steps")
     part = parts.choices["text"]

@@ -31,6 +31,7 @@ import results_file  # noqa: E402
 
 from rnnlib import LSTM, Adam, clip_grad_norm_, data  # noqa: E402
 from rnnlib.class_softmax import ClassSoftmax, frequency_classes  # noqa: E402
+from rnnlib.commands.numbers import count, positive, share  # noqa: E402
 from rnnlib.ngram import KneserNey  # noqa: E402
 from rnnlib.schedules import ReduceLROnPlateau  # noqa: E402
 from rnnlib.words import END, START, UNKNOWN, WordVocabulary, padded, sentences  # noqa: E402
@@ -45,24 +46,8 @@ LONGEST = 40  # words in a sentence that is kept as an example
 def read_options(arguments=None):
     """Return the options of the command line."""
 
-    def positive(kind):
-        def convert(word):
-            value = kind(word)
-            if not 0 < value < float("inf"):
-                raise argparse.ArgumentTypeError(f"expected a number > 0, got {word}")
-            return value
-
-        convert.__name__ = kind.__name__  # argparse calls it so: "invalid int value"
-        return convert
-
-    def share(word):
-        value = float(word)
-        if not 0 <= value < 1:
-            raise argparse.ArgumentTypeError(f"expected a number in [0, 1), got {word}")
-        return value
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    add, count = parser.add_argument, positive(int)
+    add = parser.add_argument
     add("--out", type=Path, default=ROOT / "experiments/results", help="folder for words.json")
     add("--text", type=Path, help="a file in UTF-8 in place of Moby Dick")
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -73,8 +58,8 @@ def read_options(arguments=None):
     add("--classes", type=count, default=90)
     add("--dropout", type=share, default=0.5)
     add("--tokens", type=count, default=600, help="targets in a batch, about")
-    add("--lr", type=positive(float), default=4e-3, help="Adam's first rate")
-    add("--clip", type=positive(float), default=1.0, help="largest norm of the gradient")
+    add("--lr", type=positive, default=4e-3, help="Adam's first rate")
+    add("--clip", type=positive, default=1.0, help="largest norm of the gradient")
     add("--orders", type=count, default=5, help="the longest n-gram")
     add("--block", type=count, default=100, help="sentences in a block of the split")
     add("--examples", type=int, default=4, help="sentences to sample for each temperature")

@@ -188,8 +188,8 @@ def test_five_models_writes_its_file(book, tmp_path):
     ("arguments", "message"),
     [
         (["--window=2"], "--window: expected at least 3, got 2"),
-        (["--updates=0"], "expected a number > 0, got 0"),
-        (["--rates", "inf"], "expected a number > 0, got inf"),
+        (["--updates=0"], "--updates: expected an integer of at least 1, got '0'"),
+        (["--rates", "inf"], "--rates: expected a number > 0, got 'inf'"),
         (["--batch=900"], "--text: expected at least 7201 characters to train on"),
         (["--text=nowhere.txt"], "--text: .*nowhere.txt"),
         (["--text=BAD"], "--text: 'utf-8' codec"),
@@ -295,8 +295,8 @@ def test_hidden_units_writes_its_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rate=-1"], "--rate: expected a number > 0, got -1"),
-        (["--hidden=0"], "expected at least 1, got 0"),
+        (["--rate=-1"], "--rate: expected a number > 0, got '-1'"),
+        (["--hidden=0"], "--hidden: expected an integer of at least 1, got '0'"),
         (["--part=10"], "--part: expected at least 8000, got 10"),
     ],
 )

@@ -121,9 +121,9 @@ def test_the_adding_problem(irnn):
     [
         ((), "part"),
         (("poem",), "invalid choice: 'poem'"),
-        (("adding", "--steps=0"), "--steps: expected an integer >= 1, got 0"),
-        (("adding", "--T=1"), "--T: expected an integer >= 2, got 1"),
-        (("text", "--seeds=x"), "--seeds: invalid int value: 'x'"),
+        (("adding", "--steps=0"), "--steps: expected an integer of at least 1, got '0'"),
+        (("adding", "--T=1"), "--T: expected an integer of at least 2, got '1'"),
+        (("text", "--seeds=x"), "--seeds: expected an integer of at least 1, got 'x'"),
         (("text", "--length=100"), "--length: expected at least"),
         (("adding", "--out={file}"), "--out: expected a folder, got the file"),
     ],

@@ -96,9 +96,9 @@ def test_a_seed_gives_the_same_again(book, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "0"], "--epochs: expected a number > 0, got 0"),
-        (["--dropout", "1"], "--dropout: expected a number in [0, 1), got 1"),
-        (["--lr", "fast"], "--lr: invalid float value: 'fast'"),
+        (["--epochs", "0"], "--epochs: expected an integer of at least 1, got '0'"),
+        (["--dropout", "1"], "--dropout: expected a number from 0 to below 1, got '1'"),
+        (["--lr", "fast"], "--lr: expected a number > 0, got 'fast'"),
         (["--block", "1000"], "--block 1000: expected a text of at least ten blocks"),
         (["--classes", "1000"], "number: expected at most"),
         (["--text", "nowhere.txt"], "nowhere.txt"),
