@@ -25,7 +25,7 @@ NOISE := metadata.language_info.version metadata.language_info.codemirror_mode \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test serve notebooks edit save bench lint clean chapter-given
+.PHONY: help book test serve notebooks edit save bench experiments lint clean chapter-given
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -55,6 +55,13 @@ save: chapter-given $(READY) ## carry that Markdown back into CHAPTER=chapters/x
 bench: $(READY) ## time a training step beside torch: benchmarks/results (a quiet machine, minutes)
 	$(BIN)/python benchmarks/cpu.py
 	$(BIN)/python benchmarks/torch_layers.py
+
+experiments: $(READY) ## train again what is too long for a chapter: experiments/results (an hour)
+	$(BIN)/python experiments/irnn.py adding
+	$(BIN)/python experiments/irnn.py text
+	$(BIN)/python experiments/five_models.py
+	$(BIN)/python experiments/hidden_units.py
+	$(BIN)/python experiments/words.py
 
 lint: $(READY) ## check the code, also inside the notebooks
 	@$(BIN)/ruff check .

@@ -38,6 +38,7 @@ from character_model import CharacterModel, Streams  # noqa: E402
 from processes import OptionError, gathered, join_group, mean, share  # noqa: E402
 
 from rnnlib import data, saving, text  # noqa: E402
+from rnnlib.commands.numbers import count, positive  # noqa: E402
 
 TRAINING_PART, VALIDATION_LENGTH = 0.9, 40_001
 # With one of these changed it is another run, and a checkpoint does not fit.
@@ -47,18 +48,8 @@ DECIDING = "kind layers hidden batch window dtype lr clip seed text_sha256".spli
 def read_options(arguments=None):
     """Return the options of the command line, with the text and its hash."""
 
-    def positive(kind):
-        def convert(word):
-            value = kind(word)
-            if not 0 < value < float("inf"):
-                raise argparse.ArgumentTypeError(f"expected a number > 0, got {word}")
-            return value
-
-        convert.__name__ = kind.__name__  # argparse calls it so: "invalid int value"
-        return convert
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    add, count = parser.add_argument, positive(int)
+    add = parser.add_argument
     add("--out", type=Path, required=True, help="folder for losses.json and the checkpoint")
     add("--data", default="moby_dick", choices=sorted(data.FILES), help="a text of rnnlib.data")
     add("--text", type=Path, help="a file to train on in its place, in UTF-8")
@@ -68,8 +59,8 @@ def read_options(arguments=None):
     add("--batch", type=count, default=32, help="streams, over all processes")
     add("--window", type=count, default=64, help="time steps that a gradient goes back")
     add("--steps", type=count, default=2000)
-    add("--lr", type=positive(float), default=2e-3, help="Adam's rate")
-    add("--clip", type=positive(float), default=1.0, help="largest norm of the gradient")
+    add("--lr", type=positive, default=2e-3, help="Adam's rate")
+    add("--clip", type=positive, default=1.0, help="largest norm of the gradient")
     add("--dtype", default="float32", choices=("float32", "float64"))
     add("--seed", type=int, default=0)
     add("--save-every", type=count, default=100, help="steps between two checkpoints")

@@ -66,6 +66,7 @@ _MODULES = (
     "edit_distance",
     "forecast",
     "gradcheck",
+    "init",
     "layers",
     "losses",
     "metrics",

@@ -5,7 +5,9 @@ matplotlib loads when a function here is called.
 
 import html
 import io
+import json
 import re
+import zlib
 from importlib import resources
 
 # Blue, orange, green, red, grey: distinct for most colour-blind readers, and of a middle
@@ -84,6 +86,90 @@ def _ink(figure):
             text.set_color(_INK)
     for legend in figure.findobj(Legend):
         legend.set_frame_on(False)
+
+
+class Slider(Picture):
+    """Frames with a slider that chooses one; notebooks show it as it is.
+
+    Without scripts the last frame stands alone.  ``svg`` is that frame, ``frames`` are all of them.
+    """
+
+    def __init__(self, frames, labels, alt, name):
+        self.alt, self.svg = alt, frames[-1].svg
+        self.frames, self.labels, self.name = list(frames), [str(word) for word in labels], name
+
+    def _repr_html_(self):
+        key = f"slider-{zlib.crc32(self.alt.encode()):08x}"
+        frames = [
+            re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{key}-{k}-", frame.svg)
+            for k, frame in enumerate(self.frames)
+        ]
+        last = len(frames) - 1
+        # What stands in a template is no part of the page until the script copies it out.
+        waiting = "".join(f"<template>{svg}</template>" for svg in frames)
+        return _SLIDER.format(
+            key=key,
+            name=html.escape(self.name, quote=True),
+            alt=html.escape(self.alt, quote=True),
+            label=html.escape(self.labels[-1], quote=True),
+            labels=html.escape(json.dumps(self.labels), quote=True),
+            last=last,
+            frame=frames[-1],
+            waiting=waiting,
+        )
+
+
+# The script finds its figure by the id: Jupyter runs scripts apart from the place they stand at.
+_SLIDER = """<figure class="figure-inline" id="{key}" role="group" aria-label="{alt}" \
+data-labels="{labels}">
+<div style="display: none; gap: 0.5em; align-items: center; flex-wrap: wrap">
+<label for="{key}-range">{name}</label>
+<input id="{key}-range" type="range" min="0" max="{last}" value="{last}" step="1" \
+aria-valuetext="{label}" style="flex: 1 1 8em; min-width: 8em; accent-color: #3f87c9">
+<output for="{key}-range" style="min-width: 4em">{label}</output>
+</div>
+<div>{frame}</div>
+{waiting}
+<script>
+(() => {{
+  const figure = document.getElementById("{key}");
+  const labels = JSON.parse(figure.dataset.labels);
+  const [control, place] = figure.querySelectorAll(":scope > div");
+  const [range, shown] = [control.querySelector("input"), control.querySelector("output")];
+  const frames = figure.querySelectorAll("template");
+  range.addEventListener("input", () => {{
+    place.replaceChildren(frames[range.value].content.cloneNode(true));
+    shown.textContent = labels[range.value];
+    range.setAttribute("aria-valuetext", labels[range.value]);
+  }});
+  control.style.display = "flex";
+}})();
+</script>
+</figure>"""
+
+
+def slider(figures, labels, alt, name="frame"):
+    """Turn figures of ``subplots`` into one picture with a slider that chooses among them.
+
+    figures: at least two, alike in size.  labels: what each is called, such as the training step.
+    alt: says in words what they show.  name: what the slider sets, its visible label.
+
+    The result needs no request and works by keyboard.  It shows the last frame first.
+
+    Raises ValueError for fewer than two figures, another number of labels, or no words.
+    """
+    figures, labels = list(figures), list(labels)
+    if len(figures) < 2:
+        raise ValueError(f"figures: expected at least two, got {len(figures)}")
+    if len(labels) != len(figures):
+        raise ValueError(f"labels: expected {len(figures)}, one for each figure, got {len(labels)}")
+    if not name.strip():
+        raise ValueError("name: expected a word for what the slider sets, got none")
+    frames = [
+        picture(figure, f"{alt} ({name}: {label})" if alt.strip() else "")
+        for figure, label in zip(figures, labels, strict=True)
+    ]
+    return Slider(frames, labels, alt, name)
 
 
 def drawing(name, alt):

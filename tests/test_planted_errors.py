@@ -28,6 +28,7 @@ import slips_columns
 import slips_forecast
 import slips_function
 import slips_graph
+import slips_init
 import slips_inplace
 import slips_ladder
 import slips_language_model
@@ -56,6 +57,7 @@ FILES = {
         slips_graph,
         slips_training,
         slips_truncated,
+        slips_init,
         slips_language_model,
         slips_words,
         slips_attention,

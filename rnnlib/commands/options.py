@@ -1,10 +1,18 @@
 """What can be asked for on the command line."""
 
 import argparse
-import math
 from pathlib import Path
 
 from rnnlib.commands import check, sample, train
+from rnnlib.commands.numbers import (
+    count,
+    not_negative,
+    positive,
+    seed,
+    share,
+    top_share,
+    whole,
+)
 
 PROGRAM = "python -m rnnlib"
 
@@ -85,26 +93,3 @@ def _sample_options(parser):
     add("--top-k", type=count, help="draw from the k likeliest characters only")
     add("--top-p", type=top_share, help="draw from the fewest that have this probability together")
     add("--seed", type=seed, help="to draw the same again")
-
-
-def _number(kind, expected, good):
-    """Return a function that reads a number of this kind, for argparse."""
-
-    def read(word):
-        try:
-            value = kind(word)
-        except ValueError:
-            value = math.nan
-        if not good(value):
-            raise argparse.ArgumentTypeError(f"expected {expected}, got {word!r}")
-        return value
-
-    return read
-
-
-count = _number(int, "an integer of at least 1", lambda n: n >= 1)
-whole = seed = _number(int, "an integer of at least 0", lambda n: n >= 0)
-positive = _number(float, "a number > 0", lambda x: 0 < x < math.inf)
-not_negative = _number(float, "a number of at least 0", lambda x: 0 <= x < math.inf)
-share = _number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
-top_share = _number(float, "a number above 0, at most 1", lambda x: 0 < x <= 1)
