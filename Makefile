@@ -56,12 +56,14 @@ bench: $(READY) ## time a training step beside torch: benchmarks/results (a quie
 	$(BIN)/python benchmarks/cpu.py
 	$(BIN)/python benchmarks/torch_layers.py
 
-experiments: $(READY) ## train again what is too long for a chapter: experiments/results (an hour)
+experiments: $(READY) ## train again what is too long for a chapter: experiments/results (two hours)
 	$(BIN)/python experiments/irnn.py adding
 	$(BIN)/python experiments/irnn.py text
 	$(BIN)/python experiments/five_models.py
 	$(BIN)/python experiments/hidden_units.py
 	$(BIN)/python experiments/words.py
+	$(BIN)/python experiments/digits.py
+	$(BIN)/python experiments/phonemes.py
 
 lint: $(READY) ## check the code, also inside the notebooks
 	@$(BIN)/ruff check .

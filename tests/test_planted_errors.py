@@ -34,6 +34,7 @@ import slips_ladder
 import slips_language_model
 import slips_layers
 import slips_modules
+import slips_names
 import slips_sequences
 import slips_training
 import slips_truncated
@@ -62,6 +63,7 @@ FILES = {
         slips_words,
         slips_attention,
         slips_forecast,
+        slips_names,
         slips_calculus,
     )
     for file, slips in room.SLIPS.items()

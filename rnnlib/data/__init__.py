@@ -10,7 +10,9 @@ from rnnlib import _checks
 from rnnlib.data.cache import DataError, fetch
 from rnnlib.data.digits import load_mnist
 from rnnlib.data.files import FILES, DataFile
+from rnnlib.data.names import load_names
 from rnnlib.data.packages import NpmPackage, PypiWheel
+from rnnlib.data.pronunciations import load_pronunciations, split_pronunciations
 from rnnlib.data.web import Url
 
 __all__ = [
@@ -22,7 +24,10 @@ __all__ = [
     "Url",
     "fetch",
     "load_mnist",
+    "load_names",
+    "load_pronunciations",
     "load_text",
+    "split_pronunciations",
 ]
 
 
