@@ -175,6 +175,17 @@ def until_end(codes):
     return list(itertools.takewhile(lambda code: code != END, codes))
 
 
+def answers_when_told(predicted, right):
+    """Return each word's predictions up to the first END, or to the last step that it has.
+
+    predicted: (T, N) codes; right: N lists of phonemes, each of which takes a step more, for END.
+    """
+    return [
+        until_end(column[: len(phonemes) + 1])
+        for column, phonemes in zip(predicted.T.tolist(), right, strict=True)
+    ]
+
+
 def search(model, letters, width, length_penalty=0.0):
     """Return the hypotheses for one word's letters, best first."""
     memory, first = model.read(np.array(letters)[:, None], [len(letters)])
@@ -253,7 +264,7 @@ def run(settings, attend, seed, parts, shown, bar):
         "first_losses": [figure(x) for x in losses[:3]],
         "curve": curve,
         "test_loss": figure(told_loss),
-        "told": errors([until_end(column) for column in told.T.tolist()], right),
+        "told": errors(answers_when_told(told, right), right),
         "own": {str(w): errors(own[w], right) for w in WIDTHS},
         "log_prob": {str(w): figure(np.mean([h[0].log_prob for h in found[w]])) for w in WIDTHS},
         "by_length": by_length(own[1], test),

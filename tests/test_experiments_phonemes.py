@@ -129,6 +129,9 @@ def test_counting_errors():
     assert phonemes.errors([[1, 2], [3]], [[1, 2], [4, 4]]) == {"phoneme": 0.5, "word": 0.5}
     assert phonemes.until_end([3, 1, 0, 2]) == [3, 1]
     assert phonemes.until_end([3]) == [3]
+    # Two words of 1 and 3 phonemes: what is predicted behind a word's last step does not count.
+    told = np.array([[3, 3], [4, 0], [5, 4], [6, 0]])
+    assert phonemes.answers_when_told(told, [[3], [3, 2, 4]]) == [[3, 4], [3]]
     assert phonemes.chosen(list(range(10)), 3) == [0, 3, 6]
     assert phonemes.chosen([1, 2], 3) == [1, 2]
 
