@@ -172,6 +172,14 @@ def test_a_gradient_that_cancels_is_zero():
     assert derivation.verify()
 
 
+def test_the_transpose_of_zero():
+    zero = B - B
+    assert isinstance(zero, ZeroMatrix)
+    assert zero.T.shape == tuple(reversed(B.shape))
+    assert zero.T + B.T == B.T
+    assert (zero.T).T == zero
+
+
 # On SymPy alone, quickly
 
 

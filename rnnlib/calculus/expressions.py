@@ -274,8 +274,12 @@ def transpose(a):
         return Elementwise(a.function, transpose(a.argument))
     if isinstance(a, OneMatrix):
         return Ones(*reversed(a.shape))
-    if isinstance(a, (Identity, ZeroMatrix, Diag, sp.MatrixBase)) or a.shape == (1, 1):
-        return a.T if isinstance(a, (ZeroMatrix, sp.MatrixBase)) else a
+    if isinstance(a, ZeroMatrix):
+        return Zeros(*reversed(a.shape))
+    if isinstance(a, sp.MatrixBase):
+        return a.T
+    if isinstance(a, (Identity, Diag)) or a.shape == (1, 1):
+        return a
     return Transposed(a)
 
 
