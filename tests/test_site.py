@@ -215,7 +215,7 @@ def test_dark_theme_can_be_chosen(visit, site):
 @pytest.mark.browser
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
 def test_the_card_of_rules_prints_on_one_sheet(visit, site, paper):
-    page = visit(f"{site}chapters/91-rules-card.html")
+    page = visit(f"{site}chapters/rules-card.html")
     assert page.locator("article table tr").count() == 13
     sheets = re.findall(rb"/Type\s*/Page[^s]", page.pdf(format=paper))
     assert len(sheets) == 1
