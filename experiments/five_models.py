@@ -32,7 +32,7 @@ from character_model import Streams  # noqa: E402
 
 import rnnlib.torch  # noqa: E402
 from rnnlib import data, text  # noqa: E402
-from rnnlib.commands.numbers import count, positive  # noqa: E402
+from rnnlib.commands.numbers import count, positive, whole  # noqa: E402
 
 TRAINING_PART, TUNING_SEED = 0.9, 100
 # Validation windows start every so many characters: a number prime to the window's length.
@@ -263,8 +263,8 @@ def read_options(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add("--text", type=Path, help="a file to train on in the place of Moby Dick, in UTF-8")
-    add("--out", type=Path, default=ROOT / "experiments" / "results", help="folder")
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add("--out", type=results_file.folder, default=results_file.EXPERIMENTS, help="folder")
+    add("--seeds", type=whole, nargs="+", default=[0, 1, 2])
     add("--updates", type=count, default=800)
     add("--batch", type=count, default=512)
     add("--window", type=count, default=8, help="characters in a window, at least 3")

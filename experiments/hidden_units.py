@@ -35,7 +35,7 @@ import results_file  # noqa: E402
 from character_model import CharacterModel, Streams  # noqa: E402
 
 from rnnlib import data, text  # noqa: E402
-from rnnlib.commands.numbers import count, positive  # noqa: E402
+from rnnlib.commands.numbers import count, positive, whole  # noqa: E402
 
 TRAINING_PART = 0.9
 OPENING, CLOSING, LINE_END = "“", "”", "\n"
@@ -220,8 +220,8 @@ def read_options(arguments=None):
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--out", type=Path, default=ROOT / "experiments" / "results", help="folder")
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add("--out", type=results_file.folder, default=results_file.EXPERIMENTS, help="folder")
+    add("--seeds", type=whole, nargs="+", default=[0, 1, 2])
     add("--updates", type=count, default=2500)
     add("--streams", type=count, default=32)
     add("--window", type=count, default=100)

@@ -106,12 +106,10 @@ def run_adding(model, rate, seed, options, bar):
     x, y = adding_problem(np.random.default_rng(1000 + seed), options.T, 2000)
     error = np.mean((readout(layer(x)[0][-1]) - y) ** 2)
     blocks = [np.mean(errors[k : k + BLOCK]) for k in range(0, len(errors), BLOCK)]
-    return {"training": figures(blocks), "new": figures([error])[0]}
-
-
-def figures(values):
-    """Return numbers for a file, rounded; None for what is not finite, which JSON lacks."""
-    return [float(f"{v:.5g}") if math.isfinite(v) else None for v in values]
+    return {
+        "training": [results_file.figure(b) for b in blocks],
+        "new": results_file.figure(error),
+    }
 
 
 def adding(options):
@@ -168,7 +166,7 @@ def run_text(model, schedule, seed, options, samples, bar):
                 optimizer.step(net.gradients())
                 bar.update()
             losses.append(net.loss(valid.T[:-1], valid.T[1:]))
-    return {"validation": figures(losses)}
+    return {"validation": [results_file.figure(loss) for loss in losses]}
 
 
 def text_samples(length):
@@ -225,7 +223,7 @@ def read_options(arguments=None):
         part = parts.add_parser(name)
         part.add_argument("--seeds", type=count, default=3, help="how many: 0, 1, …")
         part.add_argument("--hidden", type=count, default=100 if name == "adding" else 256)
-        part.add_argument("--out", type=Path, default=ROOT / "experiments" / "results")
+        part.add_argument("--out", type=results_file.folder, default=results_file.EXPERIMENTS)
     part = parts.choices["adding"]
     part.add_argument(
         "--T",
@@ -239,8 +237,6 @@ def read_options(arguments=None):
     part.add_argument("--length", type=count, default=150_000, help="characters of the text")
     part.add_argument("--epochs", type=count, default=99, help="at most so many at each rate")
     options = parser.parse_args(arguments)
-    if options.out.exists() and not options.out.is_dir():
-        parser.error(f"--out: expected a folder, got the file {options.out}")
     return options
 
 

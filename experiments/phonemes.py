@@ -30,6 +30,7 @@ import results_file  # noqa: E402
 from rnnlib import GRU, Linear, clip_grad_norm_, softmax_cross_entropy, text, words  # noqa: E402
 from rnnlib.attention import AdditiveAttention  # noqa: E402
 from rnnlib.beam import beam_search  # noqa: E402
+from rnnlib.commands.numbers import count, positive  # noqa: E402
 from rnnlib.data import pronunciations  # noqa: E402
 from rnnlib.edit_distance import edit_distance, error_rate  # noqa: E402
 from rnnlib.losses import log_softmax  # noqa: E402
@@ -214,7 +215,10 @@ def alignment(model, letters, codes):
 def errors(answers, right):
     """Return the phoneme and the word error rate."""
     wrong = sum(answer != truth for answer, truth in zip(answers, right, strict=True))
-    return {"phoneme": figure(error_rate(answers, right)), "word": figure(wrong / len(right))}
+    return {
+        "phoneme": results_file.figure(error_rate(answers, right)),
+        "word": results_file.figure(wrong / len(right)),
+    }
 
 
 def by_length(answers, words_):
@@ -223,14 +227,9 @@ def by_length(answers, words_):
     for letters, answer, right in zip(words_.letters, answers, words_.phonemes, strict=True):
         row = table.setdefault(len(letters), [0, 0, 0, 0])
         edits = edit_distance(answer, right)
-        for k, count in enumerate((1, len(right), edits, edits > 0)):
-            row[k] += int(count)
+        for k, number in enumerate((1, len(right), edits, edits > 0)):
+            row[k] += int(number)
     return [[length, *table[length]] for length in sorted(table)]
-
-
-def figure(number):
-    """Return a number to five significant digits, as a plain float."""
-    return float(f"{number:.5g}")
 
 
 def run(settings, attend, seed, parts, shown, bar):
@@ -248,7 +247,7 @@ def run(settings, attend, seed, parts, shown, bar):
     def each(step):
         bar.update()
         if (step + 1) % every == 0:
-            curve.append([step + 1, figure(loss_of(model, validation)[0])])
+            curve.append([step + 1, results_file.figure(loss_of(model, validation)[0])])
 
     options = {name: settings[name] for name in ("lr", "batch_size")}
     losses = train(model, parts.train, settings["steps"], rng, each=each, **options)
@@ -261,14 +260,16 @@ def run(settings, attend, seed, parts, shown, bar):
         "attention": attend,
         "seed": seed,
         "parameters": sum(sizes),
-        "first_losses": [figure(x) for x in losses[:3]],
+        "first_losses": [results_file.figure(x) for x in losses[:3]],
         "curve": curve,
-        "test_loss": figure(told_loss),
+        "test_loss": results_file.figure(told_loss),
         "told": errors(answers_when_told(told, right), right),
         "own": {str(w): errors(own[w], right) for w in WIDTHS},
-        "log_prob": {str(w): figure(np.mean([h[0].log_prob for h in found[w]])) for w in WIDTHS},
+        "log_prob": {
+            str(w): results_file.figure(np.mean([h[0].log_prob for h in found[w]])) for w in WIDTHS
+        },
         "by_length": by_length(own[1], test),
-        "forward": figure(forward_share(model, test)) if attend else None,
+        "forward": results_file.figure(forward_share(model, test)) if attend else None,
         "alignments": [aligned(model, *word) for word in shown] if attend else [],
     }
 
@@ -287,38 +288,26 @@ def aligned(model, place, letters):
     """Return what the model writes for the word at this place, and where it looks."""
     codes = search(model, letters, WIDTHS[-1])[0].codes
     weights = alignment(model, letters, codes)
-    rows = [[figure(w) for w in row] for row in np.round(weights, 3)]
+    rows = [[results_file.figure(w) for w in row] for row in np.round(weights, 3)]
     return {"place": place, "codes": codes, "weights": rows}
 
 
 def read_options(arguments=None):
     """Return the options of the command line."""
 
-    def positive(kind):
-        def convert(word):
-            value = kind(word)
-            if not 0 < value < float("inf"):
-                raise argparse.ArgumentTypeError(f"expected a number > 0, got {word}")
-            return value
-
-        convert.__name__ = kind.__name__  # argparse calls it so: "invalid int value"
-        return convert
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--seeds", type=positive(int), default=3, help="how many: 0, 1, ...")
-    add("--steps", type=positive(int), default=4000, help="updates of a run")
-    add("--hidden", type=positive(int), default=128, help="units of the decoder, even")
-    add("--batch-size", type=positive(int), default=64, help="words of an update")
-    add("--lr", type=positive(float), default=0.016, help="Adam's first rate")
-    add("--test-words", type=positive(int), default=1000, help="of the test part")
-    add("--validation-words", type=positive(int), default=500, help="of the validation part")
-    add("--out", type=Path, default=ROOT / "experiments" / "results", help="folder")
+    add("--seeds", type=count, default=3, help="how many: 0, 1, ...")
+    add("--steps", type=count, default=4000, help="updates of a run")
+    add("--hidden", type=count, default=128, help="units of the decoder, even")
+    add("--batch-size", type=count, default=64, help="words of an update")
+    add("--lr", type=positive, default=0.016, help="Adam's first rate")
+    add("--test-words", type=count, default=1000, help="of the test part")
+    add("--validation-words", type=count, default=500, help="of the validation part")
+    add("--out", type=results_file.folder, default=results_file.EXPERIMENTS, help="folder")
     options = parser.parse_args(arguments)
     if options.hidden % 2:
         parser.error(f"--hidden: expected an even number, got {options.hidden}")
-    if options.out.exists() and not options.out.is_dir():
-        parser.error(f"--out: expected a folder, got the file {options.out}")
     return options
 
 

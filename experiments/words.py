@@ -31,7 +31,7 @@ import results_file  # noqa: E402
 
 from rnnlib import LSTM, Adam, clip_grad_norm_, data  # noqa: E402
 from rnnlib.class_softmax import ClassSoftmax, frequency_classes  # noqa: E402
-from rnnlib.commands.numbers import count, positive, share  # noqa: E402
+from rnnlib.commands.numbers import count, positive, share, whole  # noqa: E402
 from rnnlib.ngram import KneserNey  # noqa: E402
 from rnnlib.schedules import ReduceLROnPlateau  # noqa: E402
 from rnnlib.words import END, START, UNKNOWN, WordVocabulary, padded, sentences  # noqa: E402
@@ -48,9 +48,14 @@ def read_options(arguments=None):
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--out", type=Path, default=ROOT / "experiments/results", help="folder for words.json")
+    add(
+        "--out",
+        type=results_file.folder,
+        default=results_file.EXPERIMENTS,
+        help="folder for words.json",
+    )
     add("--text", type=Path, help="a file in UTF-8 in place of Moby Dick")
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add("--seeds", type=whole, nargs="+", default=[0, 1, 2])
     add("--epochs", type=count, default=8)
     add("--steps", type=count, help="batches in an epoch; all when left out")
     add("--vocabulary", type=count, default=8000, help="words, with the unknown and the marks")

@@ -187,6 +187,7 @@ def test_five_models_writes_its_file(book, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--seeds", "-1"], "--seeds: expected an integer of at least 0, got '-1'"),
         (["--window=2"], "--window: expected at least 3, got 2"),
         (["--updates=0"], "--updates: expected an integer of at least 1, got '0'"),
         (["--rates", "inf"], "--rates: expected a number > 0, got 'inf'"),

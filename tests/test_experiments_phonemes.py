@@ -139,9 +139,9 @@ def test_counting_errors():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seeds", "0"], "--seeds: expected a number > 0, got 0"),
-        (["--lr", "-1"], "--lr: expected a number > 0, got -1"),
-        (["--steps", "x"], "invalid int value: 'x'"),
+        (["--seeds", "0"], "--seeds: expected an integer of at least 1, got '0'"),
+        (["--lr", "-1"], "--lr: expected a number > 0, got '-1'"),
+        (["--steps", "x"], "--steps: expected an integer of at least 1, got 'x'"),
         (["--hidden", "7"], "--hidden: expected an even number, got 7"),
         (["--out", __file__], "--out: expected a folder, got the file"),
     ],

@@ -3,14 +3,26 @@
 Chapters read them by ``rnnlib.notebook.load_result``.
 """
 
+import argparse
 import datetime
 import json
+import math
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import rnnlib
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments" / "results"
+
+
+def folder(word):
+    """Return the folder that an option names, for argparse."""
+    path = Path(word)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a folder, got the file {word}")
+    return path
 
 
 def about(script, seed, packages, **more):
@@ -40,6 +52,11 @@ def _version(name):
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def figure(number):
+    """Return a number to five significant digits; None where it is not finite, which JSON lacks."""
+    return float(f"{number:.5g}") if math.isfinite(number) else None
 
 
 def as_json(results):

@@ -61,6 +61,19 @@ def _mnist(name):
     )
 
 
+def _statsmodels(name, sha256, size, source):
+    path = f"statsmodels/datasets/{name}/{name}.csv"
+    home = "https://raw.githubusercontent.com/statsmodels/statsmodels/v0.14.4"
+    return DataFile(
+        name=f"{name}.txt",
+        sha256=sha256,
+        size=size,
+        mirrors=(Url(f"{home}/{path}"), PypiWheel("statsmodels", "0.15.0", path)),
+        license="public domain",
+        source=f"{source}, as kept by the statsmodels project",
+    )
+
+
 FILES = {
     "moby_dick": DataFile(
         name="moby_dick.txt",
@@ -87,38 +100,16 @@ FILES = {
         license="BSD-2-Clause",
         source="The CMU Pronouncing Dictionary, Carnegie Mellon University, 1993 to 2015",
     ),
-    "co2": DataFile(
-        name="co2.txt",
-        sha256="16695fa2786e53414e5a6b54767a3fdf5de99cfbc68617f69d1362d92776a92f",
-        size=33_974,
-        mirrors=(
-            Url(
-                "https://raw.githubusercontent.com/statsmodels/statsmodels/v0.14.4/"
-                "statsmodels/datasets/co2/co2.csv"
-            ),
-            PypiWheel("statsmodels", "0.15.0", "statsmodels/datasets/co2/co2.csv"),
-        ),
-        license="public domain",
-        source=(
-            "C. D. Keeling and T. P. Whorf, weekly atmospheric CO2 at Mauna Loa, 1958 to 2001, "
-            "as kept by the statsmodels project"
-        ),
+    "co2": _statsmodels(
+        "co2",
+        "16695fa2786e53414e5a6b54767a3fdf5de99cfbc68617f69d1362d92776a92f",
+        33_974,
+        "C. D. Keeling and T. P. Whorf, weekly atmospheric CO2 at Mauna Loa, 1958 to 2001",
     ),
-    "sunspots": DataFile(
-        name="sunspots.txt",
-        sha256="f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b",
-        size=2_944,
-        mirrors=(
-            Url(
-                "https://raw.githubusercontent.com/statsmodels/statsmodels/v0.14.4/"
-                "statsmodels/datasets/sunspots/sunspots.csv"
-            ),
-            PypiWheel("statsmodels", "0.15.0", "statsmodels/datasets/sunspots/sunspots.csv"),
-        ),
-        license="public domain",
-        source=(
-            "Yearly sunspot numbers, 1700 to 2008, National Geophysical Data Center, "
-            "as kept by the statsmodels project"
-        ),
+    "sunspots": _statsmodels(
+        "sunspots",
+        "f67889b1d9002cd5227f0e0ef54e35b419cdd85a31279adef6f73fb41e5c0a9b",
+        2_944,
+        "Yearly sunspot numbers, 1700 to 2008, National Geophysical Data Center",
     ),
 } | {name: _mnist(name) for name in MNIST}
