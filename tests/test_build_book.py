@@ -1,7 +1,9 @@
 """tools/build_book.py: which changes make stored outputs stale."""
 
 import build_book
+import nbformat
 import pytest
+from jupyter_cache import get_cache
 
 OUTPUTS_DEPEND_ON = (
     "rnnlib/layers/base.py",
@@ -42,3 +44,20 @@ def test_stale_outputs_are_thrown_away_and_others_are_kept(tmp_path, monkeypatch
     assert cache.exists()
     build_book.forget_stale_outputs("two")
     assert not cache.exists()
+
+
+def test_chapters_run_before_the_build_and_a_failing_one_is_left_to_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(build_book, "ROOT", tmp_path)
+    monkeypatch.setattr(build_book, "CACHE", tmp_path / "cache")
+    (tmp_path / "_toc.yml").write_text("root: good\nchapters: [{file: bad}, {file: plain}]\n")
+    (tmp_path / "_config.yml").write_text("execute: {timeout: 60}\n")
+    for name, source in {"good": "print(6 * 7)", "bad": "1 / 0"}.items():
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    build_book.run_chapters()
+    cache = get_cache(tmp_path / "cache")
+    (record,) = cache.list_cache_records()
+    assert record.uri == str(tmp_path / "good.ipynb")
+    (cell,) = cache.get_cache_bundle(record.pk).nb.cells
+    assert cell.outputs[0]["text"] == "42\n"

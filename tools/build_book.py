@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -30,7 +32,9 @@ def main() -> int:
     everything = not ENDED_WELL.exists()
     ENDED_WELL.unlink(missing_ok=True)
     shutil.rmtree(REPORTS, ignore_errors=True)
+    os.environ.setdefault("TQDM_DISABLE", "1")
 
+    run_chapters()
     status = run_jupyter_book(everything)
     problems = failed_chapters() + [f"{page} was not built" for page in missing_pages()]
     for problem in problems:
@@ -86,12 +90,24 @@ def forget_stale_outputs(current: str) -> None:
     COMPUTED_WITH.write_text(current)
 
 
+def run_chapters() -> None:
+    """Run the chapters without stored outputs, as many at a time as there are processors.
+
+    What fails here is left to the build, which runs it again and says why.
+    """
+    cache = get_cache(CACHE)
+    for page in pages_of(yaml.safe_load(read("_toc.yml"))):
+        if (ROOT / f"{page}.ipynb").exists():
+            cache.add_nb_to_project(str(ROOT / f"{page}.ipynb"))
+    timeout = yaml.safe_load(read("_config.yml"))["execute"]["timeout"]
+    load_executor("local-parallel", cache).run_and_cache(timeout=timeout)
+
+
 def run_jupyter_book(everything: bool) -> int:
     """Build with every warning fatal; all pages when the last build left some half done."""
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(ROOT)]
     command += ["-W", "-n", "--keep-going", *(["--all"] if everything else [])]
-    environment = {"TQDM_DISABLE": "1", **os.environ}
-    return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL).returncode
+    return subprocess.run(command, stdin=subprocess.DEVNULL).returncode
 
 
 def failed_chapters() -> list[str]:
