@@ -74,6 +74,7 @@ _MODULES = (
     "notebook",
     "optim",
     "plots",
+    "recurrent",
     "saving",
     "schedules",
     "text",

@@ -35,6 +35,9 @@ import slips_language_model
 import slips_layers
 import slips_modules
 import slips_names
+import slips_recurrent
+import slips_reinforce
+import slips_sequencer
 import slips_sequences
 import slips_training
 import slips_truncated
@@ -64,6 +67,9 @@ FILES = {
         slips_attention,
         slips_forecast,
         slips_names,
+        slips_recurrent,
+        slips_reinforce,
+        slips_sequencer,
         slips_calculus,
     )
     for file, slips in room.SLIPS.items()
