@@ -56,7 +56,7 @@ bench: $(READY) ## time a training step beside torch: benchmarks/results (a quie
 	$(BIN)/python benchmarks/cpu.py
 	$(BIN)/python benchmarks/torch_layers.py
 
-experiments: $(READY) ## train again what is too long for a chapter: experiments/results (two hours)
+experiments: $(READY) ## train again what is too long for a chapter: experiments/results (five hours)
 	$(BIN)/python experiments/irnn.py adding
 	$(BIN)/python experiments/irnn.py text
 	$(BIN)/python experiments/five_models.py
@@ -64,6 +64,8 @@ experiments: $(READY) ## train again what is too long for a chapter: experiments
 	$(BIN)/python experiments/words.py
 	$(BIN)/python experiments/digits.py
 	$(BIN)/python experiments/phonemes.py
+	$(BIN)/python experiments/maze.py
+	$(BIN)/python experiments/glimpses.py
 
 lint: $(READY) ## check the code, also inside the notebooks
 	@$(BIN)/ruff check .

@@ -8,7 +8,10 @@ import pytest
 import torch
 from planted_reinforce import SIGNALS, inputs, sampled
 
+from rnnlib.recurrent.recurrence import Recursor
+from rnnlib.recurrent.recurrent import Recurrent
 from rnnlib.recurrent.reinforce import Bernoulli, Categorical, Normal, RewardCriterion
+from rnnlib.recurrent.sequencer import Sequencer
 from rnnlib.recurrent.simple import Linear, LogSoftMax, Sequential, Sigmoid, Tanh
 
 MADE = {"bernoulli": Bernoulli, "categorical": Categorical, "normal": lambda **k: Normal(0.3, **k)}
@@ -118,6 +121,73 @@ def test_rewards_of_a_network():
     (-(log_p * torch.tensor(action)).sum(-1) * torch.tensor(reward)).sum().backward()
     for ours, theirs in ((network.grads["0.weight"], w), (network.grads["0.bias"], b), (d_x, at)):
         np.testing.assert_allclose(ours, theirs.grad.numpy(), atol=1e-12)
+
+
+def recurrent_policy(seed):
+    rng = np.random.default_rng(seed)
+    core = Recurrent(4, Linear(3, 4, rng=rng), Linear(4, 4, rng=rng), Tanh(), rng=rng)
+    return Sequential(core, Linear(4, 2, rng=rng), LogSoftMax(), Categorical(rng=rng))
+
+
+def by_torch(policy, x, actions, reward):
+    """Gradients by name of -sum of reward log p over steps and rows; reward: (T, N)."""
+    p = {name: torch.tensor(a, requires_grad=True) for name, a in policy.parameters.items()}
+
+    def linear(name, a):
+        return a @ p[f"{name}.weight"].T + p[f"{name}.bias"]
+
+    h, loss = None, 0
+    for x_t, a_t, r_t in zip(*map(torch.tensor, (x, actions, reward)), strict=True):
+        before = p["0.start.bias"] if h is None else linear("0.feedback", h)
+        h = torch.tanh(linear("0.input", x_t) + before)
+        loss = loss - ((torch.log_softmax(linear("1", h), -1) * a_t).sum(-1) * r_t).sum()
+    loss.backward()
+    return {name: a.grad.numpy() for name, a in p.items()}
+
+
+@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("way", ["sequencer", "by hand"])
+def test_a_recurrent_policy_gets_one_reward_or_one_a_step(way, each):
+    policy, rng = recurrent_policy(1), np.random.default_rng(2)
+    x, reward = rng.normal(size=(5, 6, 3)), rng.normal(size=(5, 6))
+    if not each:
+        reward[:] = reward[0]
+    told = list(reward) if each else reward[0]
+    if way == "sequencer":
+        runner = Sequencer(policy)
+        actions = runner(x)
+        runner.reinforce(told)
+        runner.backward(None)
+    else:
+        runner = Recursor(policy)
+        actions = np.stack([runner(x_t) for x_t in x])
+        runner.reinforce(told)
+        for _ in x:
+            runner.backward(None)
+    assert not (actions == actions[0]).all()
+    theirs = by_torch(policy, x, actions, reward)
+    assert policy.grads.keys() == theirs.keys()
+    for name, g in theirs.items():
+        np.testing.assert_allclose(policy.grads[name], g, atol=1e-10, err_msg=name)
+
+
+def test_a_recurrent_policy_without_a_reward():
+    runner = Recursor(recurrent_policy(1))
+    runner(np.zeros((2, 3)))
+    with pytest.raises(RuntimeError, match=r"call reinforce\(reward\) of the network"):
+        runner.backward(None)
+
+
+def test_the_steps_of_a_recurrent_policy_draw_anew():
+    x = np.zeros((40, 3))
+    drawn = []
+    for _ in range(2):
+        runner = Recursor(recurrent_policy(1))
+        drawn.append([runner(x) for _ in range(3)])
+    assert (np.array(drawn[0]) == drawn[1]).all()
+    assert (drawn[0][1] != drawn[0][2]).any()
+    quiet = Recursor(recurrent_policy(1)).evaluate()
+    assert (quiet(x) == quiet.forget()(x)).all()
 
 
 @pytest.mark.parametrize(
