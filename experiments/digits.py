@@ -5,12 +5,14 @@
     python experiments/digits.py --anew          # and keep nothing of an earlier file
 
 The network reads an image of MNIST row by row and names the digit.  A **case** is a network with
-everything that decides its training, and runs once from every seed.  The cases come in three parts:
+everything that decides its training, and runs once from every seed.  The cases come in four parts:
 
 suspects   the failed run as it was published, and the same with one thing changed
 repairs    networks that learn: RNN, LSTM, GRU; and the RNN with one of its repairs taken away
 pixels     images of 7 x 7, averaged over 4 x 4 pixels, read one pixel at a time: T = 49; in the
            usual order and in one that is shuffled, the same for all
+long       the same at full length: all 784 pixels, one a step; in the usual order each network
+           once more, for longer, from the first seed alone
 
 Rates and repairs were chosen on the last 5,000 training images, from one seed; no run here trains
 on these.  The 10,000 test images are read once, at the end of a run.  One choice came after that:
@@ -42,17 +44,14 @@ import results_file  # noqa: E402
 
 import rnnlib.torch  # noqa: E402
 from rnnlib import data  # noqa: E402
+from rnnlib.commands.numbers import count, positive  # noqa: E402
 
 CLASSES, KEPT_BACK = 10, 5000
 # A state counts as saturated beyond this.  The derivative of tanh is there below 0.02.
 SATURATED = 0.99
 # From this update on, the first losses being over, a run's level and noise are taken.
 SETTLED = 100
-# Every so many updates a run notes its state.
-EVERY = 10
 WARM_UP = 50
-# An image read by pixels is averaged over squares of this side first.
-SQUARE = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +65,11 @@ class Case:
     schedule: the rate is "constant", or "falling": up in 50 updates, then down to 0 in a line.
     clip: largest norm of the gradient.  orthogonal: whether W_hh starts as an orthogonal matrix.
     order: of what is read: "rows", "pixels", or "shuffled" pixels.
+    square: an image read by pixels is averaged over squares of this side first.
+    every: how many updates lie between two notes of the run's state.
+    seeds: how many seeds it runs from, all when None.
+    forget: an LSTM's bias of the forget gate when it reads pixels: "one"; or "spread", so that the
+        units' memories begin with lengths between one step and all.
     """
 
     part: str
@@ -83,6 +87,10 @@ class Case:
     hidden: int = 128
     layers: int = 2
     batch: int = 100
+    square: int = 4
+    every: int = 10
+    seeds: int | None = None
+    forget: str = "one"
 
 
 def all_cases():
@@ -114,6 +122,24 @@ def all_cases():
         for cell, rate in {"RNN": 0.001, "IRNN": 0.001, "LSTM": 0.01}.items():
             change = {"name": cell, "cell": cell, "rate": rate, "order": order}
             cases.append(dataclasses.replace(small, **change))
+    return cases + long_cases(small)
+
+
+def long_cases(small):
+    """Return the cases that read all 784 pixels; small: one that reads 49."""
+    full = dataclasses.replace(small, part="long", square=1, updates=2200)
+    irnn = dataclasses.replace(full, name="IRNN, 784", cell="IRNN", hidden=100, rate=0.0003)
+    lstm = dataclasses.replace(full, name="LSTM, 784", cell="LSTM", rate=0.01, forget="spread")
+    cases = [
+        dataclasses.replace(case, order=order)
+        for order in ("pixels", "shuffled")
+        for case in (irnn, lstm)
+    ]
+    for case, times in ((irnn, 10), (lstm, 3)):
+        change = {"updates": times * case.updates, "every": times * case.every, "seeds": 1}
+        cases.append(
+            dataclasses.replace(case, name=f"{case.name}, longer", order="pixels", **change)
+        )
     return cases
 
 
@@ -134,9 +160,7 @@ class Reader(nn.Module):
                 if name.startswith("weight_hh"):
                     nn.init.orthogonal_(weight)
         if case.cell == "LSTM" and case.order != "rows":
-            with torch.no_grad():  # gates i, f, g, o: forget little at first
-                self.rnn.bias_ih_l0[H : 2 * H] = 1
-                self.rnn.bias_hh_l0[H : 2 * H] = 0
+            start_with_memory(self.rnn, case)
 
     def forward(self, x, state):
         """x: (T, N, I); state: h_0 or None.  Returns scores (N, 10) and the outputs (T, N, H)."""
@@ -154,22 +178,37 @@ def start_from_identity(rnn, size=0.1):
     rnn.bias_hh_l0.zero_()
 
 
+@torch.no_grad()
+def start_with_memory(lstm, case):
+    """Set the forget gates' biases so that the LSTM forgets little at first.
+
+    "spread": b_f = ln u with u uniform from 1 to T - 1, and b_i = -b_f.  A cell forgets the share
+    1 / (1 + u) in a step [Tallec and Ollivier 2018, "Can recurrent neural networks warp time?"].
+    """
+    H, T = lstm.hidden_size, (28 // case.square) ** 2
+    i, f = slice(H), slice(H, 2 * H)
+    lstm.bias_ih_l0[f], lstm.bias_hh_l0[f] = 1, 0
+    if case.forget == "spread":
+        lstm.bias_ih_l0[f] = torch.empty(H).uniform_(1, T - 1).log()
+        lstm.bias_ih_l0[i], lstm.bias_hh_l0[i] = -lstm.bias_ih_l0[f], 0
+
+
 class Images:
     """Digits as the network reads them: batches (T, N, I), white on black from 0 to 1."""
 
-    def __init__(self, images, labels, order):
+    def __init__(self, images, labels, order, square):
         self.images = torch.from_numpy(images.copy())  # those are read-only
         self.labels = torch.from_numpy(labels.astype(np.int64))
-        pixels = np.arange((28 // SQUARE) ** 2)
+        pixels = np.arange((28 // square) ** 2)
         if order == "shuffled":  # by a fixed seed: it is part of the task
             pixels = np.random.default_rng(7).permutation(pixels)
-        self.rows, self.pixels = order == "rows", torch.from_numpy(pixels)
+        self.rows, self.square, self.pixels = order == "rows", square, torch.from_numpy(pixels)
 
     def batch(self, index):
         images = self.images[index].float() / 255
         if self.rows:
             return images.transpose(0, 1), self.labels[index]
-        small = avg_pool2d(images[:, None], SQUARE).flatten(1)
+        small = avg_pool2d(images[:, None], self.square).flatten(1)
         return small[:, self.pixels].T[..., None], self.labels[index]
 
 
@@ -228,62 +267,43 @@ def run(case, seed, updates, train, test, bar):
         optimizer.param_groups[0]["lr"] = rate_at(case, update, updates)
         optimizer.step()
         losses.append(loss.item())
-        if update % EVERY == 0:
+        if update % case.every == 0:
             saturated = (output.detach().abs() > SATURATED).float().mean().item()
             notes.append([loss.item(), norm.item(), saturated, *spreads(scores)])
         bar.update()
     settled = np.array(losses[min(SETTLED, updates // 2) :])
-    columns = [[figure(v) for v in column] for column in zip(*notes, strict=True)]
+    columns = [[results_file.figure(v) for v in column] for column in zip(*notes, strict=True)]
     names = ("loss", "gradient", "saturated", "shared", "image")
     return {
         "case": case.name,
         "order": case.order,
         "seed": seed,
-        "level": figure(settled.mean()),
-        "noise": figure(settled.std()),
-        "last": figure(np.mean(losses[-SETTLED:])),
-        "accuracy": figure(accuracy(model, case, test)),
+        "level": results_file.figure(settled.mean()),
+        "noise": results_file.figure(settled.std()),
+        "last": results_file.figure(np.mean(losses[-SETTLED:])),
+        "accuracy": results_file.figure(accuracy(model, case, test)),
         "curves": dict(zip(names, columns, strict=True)),
     }
-
-
-def figure(number):
-    """Return a number to five significant digits, as a plain float; None where not finite."""
-    return float(f"{number:.5g}") if math.isfinite(number) else None
 
 
 def read_options(arguments=None):
     """Return the options of the command line."""
 
-    def positive(kind):
-        def convert(word):
-            value = kind(word)
-            if not 0 < value < float("inf"):
-                raise argparse.ArgumentTypeError(f"expected a number > 0, got {word}")
-            return value
-
-        convert.__name__ = kind.__name__  # argparse calls it so: "invalid int value"
-        return convert
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
     add(
         "--seeds",
-        type=positive(int),
+        type=count,
         default=3,
         help="how many: 0, 1, ...",
     )
-    add("--budget", type=positive(float), default=1.0, help="times the updates of every run")
-    add(
-        "--images", type=positive(int), default=60_000, help="use the first so many, train and test"
-    )
-    add("--out", type=Path, default=ROOT / "experiments" / "results", help="folder")
+    add("--budget", type=positive, default=1.0, help="times the updates of every run")
+    add("--images", type=count, default=60_000, help="use the first so many, train and test")
+    add("--out", type=results_file.folder, default=results_file.EXPERIMENTS, help="folder")
     add("--anew", action="store_true", help="keep no run of an earlier file")
     options = parser.parse_args(arguments)
     if options.images < 200:
         parser.error(f"--images: expected at least 200, got {options.images}")
-    if options.out.exists() and not options.out.is_dir():
-        parser.error(f"--out: expected a folder, got the file {options.out}")
     return options
 
 
@@ -295,7 +315,9 @@ def earlier_runs(path, about):
     for name in ("processor", "versions", "threads", "budget", "images"):
         if earlier["about"][name] != about[name]:
             return {}, 0.0
-    settings = {(case["name"], case["order"]): as_key(case) for case in earlier["cases"]}
+    # A setting that the earlier file does not know had then the value that is now the default.
+    cases = [dataclasses.asdict(Case(**case)) for case in earlier["cases"]]
+    settings = {(case["name"], case["order"]): as_key(case) for case in cases}
     runs = {(settings[r["case"], r["order"]], r["seed"]): r for r in earlier["runs"]}
     return runs, earlier["about"]["cpu_minutes"]
 
@@ -309,27 +331,27 @@ def run_all(options, runs):
     digits = data.load_mnist()
     for_training = slice(min(options.images, 60_000 - KEPT_BACK))
     for_test = slice(options.images)
-    sets = {
-        order: (
-            Images(digits.train_images[for_training], digits.train_labels[for_training], order),
-            Images(digits.test_images[for_test], digits.test_labels[for_test], order),
-        )
-        for order in ("rows", "pixels", "shuffled")
-    }
     cases = all_cases()
+    sets = {
+        reading: (
+            Images(digits.train_images[for_training], digits.train_labels[for_training], *reading),
+            Images(digits.test_images[for_test], digits.test_labels[for_test], *reading),
+        )
+        for reading in {(case.order, case.square) for case in cases}
+    }
     length = {case: max(2, round(options.budget * case.updates)) for case in cases}
     settings = {case: dataclasses.asdict(case) | {"updates": length[case]} for case in cases}
-    wanted = [(case, seed) for case in cases for seed in range(options.seeds)]
+    seeds = {case: range(min(options.seeds, case.seeds or options.seeds)) for case in cases}
+    wanted = [(case, seed) for case in cases for seed in seeds[case]]
     found = {(case, seed): runs.get((as_key(settings[case]), seed)) for case, seed in wanted}
     left = [key for key in wanted if found[key] is None]
     with tqdm(total=sum(length[case] for case, _ in left)) as bar:
         for case, seed in left:
             bar.set_description(f"{case.part}: {case.name}, {case.order}, seed {seed}")
-            found[case, seed] = run(case, seed, length[case], *sets[case.order], bar)
+            found[case, seed] = run(case, seed, length[case], *sets[case.order, case.square], bar)
             share = found[case, seed]["accuracy"]
             bar.write(f"{bar.desc}accuracy {share:.4f}", file=sys.stderr)
     return {
-        "every": EVERY,
         "settled": SETTLED,
         "cases": list(settings.values()),
         "runs": list(found.values()),

@@ -26,7 +26,8 @@ def small(monkeypatch):
     labels = rng.integers(0, 10, 400, dtype=np.uint8)
     set_ = digits.data.digits.Digits(images, labels, images[:200], labels[:200])
     monkeypatch.setattr(digits.data, "load_mnist", lambda: set_)
-    cases = [dataclasses.replace(case, hidden=8, batch=20) for case in digits.all_cases()]
+    small = {"hidden": 8, "batch": 20, "square": 4}  # No test has time for 784 steps.
+    cases = [dataclasses.replace(case, **small) for case in digits.all_cases()]
     monkeypatch.setattr(digits, "all_cases", lambda: cases)
 
 
@@ -42,9 +43,12 @@ def test_the_file_has_every_case_from_every_seed(tmp_path):
     cases = {(c["name"], c["order"]): c for c in result["cases"]}
     assert len(cases) == len(digits.all_cases())
     runs = [(r["case"], r["order"], r["seed"]) for r in result["runs"]]
-    assert sorted(runs) == sorted((*case, seed) for case in cases for seed in (0, 1))
+    seeds = {key: range(case["seeds"] or 2) for key, case in cases.items()}
+    assert sorted(runs) == sorted((*case, seed) for case in cases for seed in seeds[case])
+    assert {len(found) for found in seeds.values()} == {1, 2}
     for run in result["runs"]:
-        notes = -(-cases[run["case"], run["order"]]["updates"] // digits.EVERY)
+        case = cases[run["case"], run["order"]]
+        notes = -(-case["updates"] // case["every"])
         assert {len(curve) for curve in run["curves"].values()} == {notes}
         assert 0 <= run["accuracy"] <= 1
         assert run["level"] > 0
@@ -74,12 +78,25 @@ def test_runs_that_are_there_are_kept(tmp_path, monkeypatch):
     assert len(calls) == 2 + len(first["runs"])
 
 
+def test_a_setting_that_an_earlier_file_lacks_had_the_value_of_today(tmp_path, monkeypatch):
+    first = made(tmp_path)
+    path = tmp_path / "digits.json"
+    for case in first["cases"]:
+        del case["layers"]
+    path.write_text(json.dumps(first))
+    calls, run = [], digits.run
+    monkeypatch.setattr(digits, "run", lambda *a: calls.append(a[0]) or run(*a))
+    assert made(tmp_path)["runs"] == first["runs"]
+    # One layer is not the default, so these may have been something else.
+    assert set(calls) == {case for case in digits.all_cases() if case.layers == 1}
+
+
 def test_another_budget_keeps_nothing(tmp_path, monkeypatch):
     made(tmp_path)
     calls, run = [], digits.run
     monkeypatch.setattr(digits, "run", lambda *a: calls.append(a[:2]) or run(*a))
     made(tmp_path, "--budget", "0.003")
-    assert len(calls) == 2 * len(digits.all_cases())
+    assert len(calls) == sum(min(2, case.seeds or 2) for case in digits.all_cases())
 
 
 def test_what_a_case_says_is_done():
@@ -105,7 +122,7 @@ def test_what_a_case_says_is_done():
 def test_the_other_optimizer_moves_nothing():
     case = next(c for c in digits.all_cases() if c.optimizer == "another")
     images = digits.data.load_mnist()
-    train = digits.Images(images.train_images, images.train_labels, "rows")
+    train = digits.Images(images.train_images, images.train_labels, "rows", 4)
     result = digits.run(case, 0, 30, train, train, digits.tqdm(disable=True))
     assert np.ptp(result["curves"]["shared"]) < 0.01
     own = dataclasses.replace(case, optimizer="own")
@@ -125,7 +142,7 @@ def test_rates():
 def test_pixels_are_rows_averaged_and_put_in_order():
     images = digits.data.load_mnist()
     pixels, shuffled = (
-        digits.Images(images.train_images, images.train_labels, order)
+        digits.Images(images.train_images, images.train_labels, order, 4)
         for order in ("pixels", "shuffled")
     )
     index = torch.arange(3)
@@ -137,6 +154,21 @@ def test_pixels_are_rows_averaged_and_put_in_order():
     assert torch.equal(y, x[shuffled.pixels])
     assert sorted(shuffled.pixels.tolist()) == list(range(49))
     assert not torch.equal(y, x)
+    whole, _ = digits.Images(images.train_images, images.train_labels, "pixels", 1).batch(index)
+    assert whole.shape == (784, 3, 1)
+    assert torch.equal(whole[:, 1, 0] * 255, torch.from_numpy(images.train_images[1].flatten()))
+
+
+def test_memories_of_all_lengths():
+    case = next(c for c in digits.all_cases() if c.forget == "spread")
+    torch.manual_seed(0)
+    lstm = digits.Reader(dataclasses.replace(case, hidden=1000, square=1), 1).rnn
+    i, f = (lstm.bias_ih_l0 + lstm.bias_hh_l0)[:2000].split(1000)
+    assert torch.equal(i, -f)
+    steps = 1 / (1 - torch.sigmoid(f))
+    assert 2 <= steps.min() < 20
+    assert 760 < steps.max() <= 784
+    assert 350 < steps.median() < 430
 
 
 def test_spreads():
@@ -148,9 +180,9 @@ def test_spreads():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--seeds", "0"], "--seeds: expected a number > 0, got 0"),
-        (["--budget", "-1"], "--budget: expected a number > 0, got -1"),
-        (["--budget", "x"], "invalid float value: 'x'"),
+        (["--seeds", "0"], "--seeds: expected an integer of at least 1, got '0'"),
+        (["--budget", "-1"], "--budget: expected a number > 0, got '-1'"),
+        (["--budget", "x"], "--budget: expected a number > 0, got 'x'"),
         (["--images", "10"], "--images: expected at least 200, got 10"),
         (["--out", __file__], "--out: expected a folder, got the file"),
     ],
