@@ -50,7 +50,7 @@ from rnnlib.recurrent import (  # noqa: E402
 
 SEES, ACTIONS = 4, 3
 FORWARD, LEFT, RIGHT = range(ACTIONS)
-# A bump's price; the noise on the walls; how many steps more than needed an episode may take.
+# A bump's price; the noise on the walls; an episode ends after L + SPARE steps, and needs L + 1.
 BUMP, NOISE, SPARE = 0.1, 0.5, 6
 CLIP, KEEP, BLOCK, TRIALS = 1.0, 0.9, 10, 1000
 GIFT, LENGTHS = 2.0, (2, 5, 10, 15)
