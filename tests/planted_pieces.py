@@ -201,3 +201,20 @@ def run(case):
     p, xs = tensors(net), inputs(x)
     theirs = expected(xs, d_y, p, recurrent_in_torch(net, xs, p, cut=case.T - case.back), case.back)
     return stepped(net, x, d_y, case.back), theirs
+
+
+def made(rho=99999, **options):
+    """A Recurrent of 4 units with 3 inputs."""
+    return Case(rho=rho, I=3, H=4, **options).net()
+
+
+def data(T, seed=0):
+    """Inputs for it, and gradients for its outputs; two examples."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((T, 2, 3)), rng.standard_normal((T, 2, 4))
+
+
+def grads_of(net, x, d_y, back):
+    """The gradients after so many steps back."""
+    stepped(net, x, d_y, back)
+    return net.grads

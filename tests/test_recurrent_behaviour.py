@@ -5,20 +5,10 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from planted_pieces import Case, close, randomize, stepped
+from planted_pieces import close, data, grads_of, made, randomize, stepped
 
 from rnnlib import recurrent as r
 from rnnlib.recurrent import Add, CAddTable, Linear, Recurrent, Sequential, Sigmoid, Tanh
-
-
-def made(rho=99999, **options):
-    return Case(rho=rho, I=3, H=4, **options).net()
-
-
-def data(T, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((T, 2, 3)), rng.standard_normal((T, 2, 4))
-
 
 # The constructor ----------------------------------------------------------------------------
 
@@ -212,12 +202,7 @@ def test_detach_goes_on_with_a_constant_state():
     with pytest.raises(RuntimeError, match="all 2 have been gone back through"):
         net.backward(d_y[1])
     cut = made(rho=2)
-    assert close(net.grads, _grads(cut, x, d_y, 2))
-
-
-def _grads(net, x, d_y, back):
-    stepped(net, x, d_y, back)
-    return net.grads
+    assert close(net.grads, grads_of(cut, x, d_y, 2))
 
 
 def test_forward_and_backward_in_turn_is_truncation_to_one_step():
@@ -229,7 +214,7 @@ def test_forward_and_backward_in_turn_is_truncation_to_one_step():
         net.detach()
     total = dict.fromkeys(net.grads, 0)
     for T in range(1, 5):
-        grads = _grads(made(rho=1), x[:T], d_y[:T], 1)
+        grads = grads_of(made(rho=1), x[:T], d_y[:T], 1)
         total = {name: total[name] + grads[name] for name in total}
     assert close(net.grads, total)
 

@@ -7,25 +7,10 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from planted_pieces import Case, close, stepped
+from planted_pieces import close, data, grads_of, made, stepped
 
 from rnnlib import recurrent as r
 from rnnlib.recurrent import Linear, Recurrent, Sequential, Tanh
-
-
-def made(rho=99999, **options):
-    return Case(rho=rho, I=3, H=4, **options).net()
-
-
-def data(T, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((T, 2, 3)), rng.standard_normal((T, 2, 4))
-
-
-def _grads(net, x, d_y, back):
-    stepped(net, x, d_y, back)
-    return net.grads
-
 
 # Buffers ------------------------------------------------------------------------------------
 
@@ -101,7 +86,7 @@ def test_training_after_evaluate_takes_the_state_as_a_constant():
     net.training()
     net(x[2])
     net.backward(d_y[2], step=3)
-    assert close(net.grads, _grads(made(rho=1), x, d_y, 1))
+    assert close(net.grads, grads_of(made(rho=1), x, d_y, 1))
     with pytest.raises(RuntimeError):
         net.backward(d_y[1])
 

@@ -3,25 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from planted_pieces import Case, close, stepped
+from planted_pieces import close, data, made, stepped
 
 from rnnlib import recurrent as r
 from rnnlib.recurrent import Linear, Recurrent, Sequential
-
-
-def made(rho=99999, **options):
-    return Case(rho=rho, I=3, H=4, **options).net()
-
-
-def data(T, seed=0):
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((T, 2, 3)), rng.standard_normal((T, 2, 4))
-
-
-def _grads(net, x, d_y, back):
-    stepped(net, x, d_y, back)
-    return net.grads
-
 
 # Errors -------------------------------------------------------------------------------------
 
