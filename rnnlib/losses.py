@@ -44,6 +44,8 @@ def softmax_cross_entropy(logits, targets, reduction="mean", weight=None, mask=N
     """
     xp = array_namespace(logits, targets)
     check_classes(xp, logits, targets)
+    # In torch a byte compared with 256 is compared with 0.
+    targets = xp.astype(targets, xp.int64)
     counted = which_count(xp, mask, targets, reduction)
     size, targets = logits.shape[-1], _hide(xp, counted, targets)
     inside = (targets >= 0) & (targets < size)

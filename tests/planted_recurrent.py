@@ -513,8 +513,84 @@ def rewards():
     return right
 
 
+@guarded
+def inside():
+    """Rewards of modules inside that do not run at every step, or have steps of their own."""
+    x, right, idle = drawn(3, 2, 4), True, r.Identity
+
+    def stepping():
+        net = r.Recurrent(idle(), idle(), r.Linear(4, 4), Rewarded())
+        net.parameters["feedback.weight"][...] = 0
+        return net
+
+    def told(start, feedback, rho, rewards):
+        """What each input is told."""
+        net = r.Recurrent(start, idle(), feedback, idle(), rho)
+        for x_t in x[: len(rewards)] if rho > 3 else x:
+            net(x_t)
+        net.reinforce(rewards)
+        for _ in rewards:
+            net.backward(None)
+        return [d[0, 0] for d in net.grad_inputs]
+
+    for feedback in (Rewarded, stepping, lambda: r.Sequential(stepping(), idle())):
+        # Feedback sends its reward to the step before.
+        right = right and told(idle(), feedback(), 9, [1, 2, 5]) == [2, 5, 0]
+        right = right and told(idle(), feedback(), 9, [1]) == [0]
+        right = right and told(idle(), feedback(), 2, [2, 5]) == [5, 0]
+    long, feedback = drawn(9, 2, 4), stepping()
+    net = r.Recurrent(idle(), idle(), feedback, idle(), 2)
+    for x_t in long:
+        net(x_t)
+    right = right and feedback.clones <= 3
+    plain = r.Sequential(idle(), Rewarded())
+    plain(x[0])
+    plain.reinforce(3)
+    right = right and (plain.backward(None) == 3).all()
+    for kind in (Rewarded, lambda: r.Sequential(Rewarded(), idle())):
+        right = right and told(kind(), idle(), 9, [1, 2, 5]) == [1, 0, 0]
+    return right
+
+
+@guarded
+def edges():
+    """Buffers that a caller writes to on the way back, and errors that name the part."""
+    x, d_y, right = drawn(3, 2, 4), drawn(3, 2, 4, seed=1), True
+
+    def gone_back(write):
+        net = r.Recurrent(4, r.Identity(), r.Identity(), r.Identity(), rng=1)
+        for x_t in x:
+            net(x_t)
+        for d in d_y[::-1]:
+            d = d.copy()
+            d_x = net.backward(d)
+            if write == "result":
+                d_x *= 0
+            elif write == "argument":
+                d *= 0
+        return {name: g.copy() for name, g in net.grads.items()}
+
+    for write in ("result", "argument"):
+        right = right and close(gone_back(write), gone_back(None))
+    through = r.Recurrent(r.Identity(), r.Identity(), r.Identity(), r.Identity())
+    for x_t in x[:2]:
+        through(x_t)
+    buffer = np.ones((2, 4))
+    through.backward(buffer)
+    buffer *= 0
+    right = right and close({"d": through.grad_inputs[0]}, {"d": np.ones((2, 4))})
+    lua = r.Recurrent(4, r.Linear(4, 4), r.Linear(4, 4))
+    lua(x[0])
+    right = right and raises(lambda: lua.backward(x[0], d_y[0]), "not the input", TypeError)
+    right = right and raises(lambda: lua(x[1][:1]), "expected 2 rows, as at the step", ValueError)
+    wrong = r.Recurrent(5, r.Linear(4, 4), r.Linear(4, 4))
+    return right and raises(lambda: wrong(x[0]), "start: input: expected", ValueError)
+
+
 CHECKS = {
     "pieces": pieces,
+    "edges": edges,
+    "inside": inside,
     "tables": tables,
     "criteria": criteria,
     "modules": modules,

@@ -324,7 +324,9 @@ def starts():
             right = right and all(0.2 < np.abs(a).max() <= 0.25 for a in net.parameters.values())
             net.reset(1)
         net(x[:1])
-        right = right and raises(lambda net=net: net(x), "as many rows as at the step before", V)
+        right = right and raises(
+            lambda net=net: net(x), "expected 1 rows, as at the step before", V
+        )
     right = right and "weight_peephole" in r.LSTM(4, 4).parameters
     right = right and "weight_peephole" not in r.FastLSTM(4, 4).parameters
     right = right and not r.GRU(4, 4).reset_after
@@ -370,12 +372,35 @@ def modes():
     return right
 
 
+@guarded
+def masked_rewards():
+    """A masked row's reward reaches no weight; what runs whole sequences is not masked."""
+    x, reward = drawn(4, 4), np.arange(1.0, 5)[:, None]
+    x[2] = 0
+    net = r.MaskZero(r.Sequential(r.Linear(4, 4), Rewarded()))
+    net(x)
+    net.reinforce(reward)
+    net.backward(None)
+    right = (net.grads["module.0.bias"] == 1 + 2 + 4).all()
+    module = r.Sequential(r.ParallelTable(r.Linear(4, 4), r.Linear(4, 4)), r.CAddTable())
+    net = r.Recurrence(r.Sequential(module, Rewarded()), 4).mask_zero()
+    net(x)
+    net.reinforce([reward])
+    net.backward(None)
+    right = right and (net.grads["module.0.0.0.bias"] == 1 + 2 + 4).all()
+    wholes = r.Sequencer(r.Tanh()), r.Repeater(r.Tanh(), 2), r.BiSequencer(r.Tanh(), r.Tanh())
+    for whole in wholes:
+        right = right and raises(lambda w=whole: r.MaskZero(w), "put MaskZero inside", ValueError)
+    return right
+
+
 CHECKS = {
     **planted_recurrent.CHECKS,
     "starts": starts,
     "modes": modes,
     "recurrence": recurrence,
     "masks": masks,
+    "masked rewards": masked_rewards,
     "gated": gated,
     "sequencer": sequencer,
     "remember": remember,

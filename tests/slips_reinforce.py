@@ -25,8 +25,8 @@ SLIPS = {
         ("score, normal", "(drawn - mean) / self.std**2", "(drawn - mean) / self.std"),
         ("score, normal", "(drawn - mean) / self.std**2", "drawn / self.std**2"),
         # The draws.
-        ("draws, bernoulli", "self.rng.random, p) < p", "self.rng.random, p) > p"),
-        ("draws, bernoulli", "self.rng.random, p) < p", "self.rng.normal, p) < p"),
+        ("draws, bernoulli", "noise < p", "noise > p"),
+        ("draws, bernoulli", "self.rng.random(size", "self.rng.normal(size"),
         ("draws, categorical", "self.rng.gumbel", "self.rng.standard_normal"),
         ("draws, categorical", "log_p + self._noise", "log_p - self._noise"),
         ("draws, categorical", "log_p + self._noise", "self._noise"),
@@ -56,7 +56,7 @@ SLIPS = {
             "xp.argmax(scores, axis=-1) == target",
             "xp.argmin(scores, axis=-1) == target",
         ),
-        ("criterion", "return 0 * scores,", "return scores,"),
+        ("criterion", ".zeros_like(scores), d", ".ones_like(scores), d"),
         ("criterion", "d_expected.reshape(baseline.shape)", "d_expected"),
     ],
 }

@@ -18,6 +18,13 @@ SLIPS = {
         ("modules", "    _checks.floating(array_namespace(x), name, x)\n", ""),
     ],
     "recurrent/masks.py": [
+        (
+            "masked rewards",
+            "super().reinforce(self._unmasked(reward))",
+            "super().reinforce(reward)",
+        ),
+        ("masked rewards", "_reinforce_step(self._unmasked(reward))", "_reinforce_step(reward)"),
+        ("masked rewards", "if inside.runs_sequences:", "if False:"),
         ("masks", "x == 0, (x", "x != 0, (x"),
         ("masks", "xp.all(xp.reshape", "xp.any(xp.reshape"),
         (
@@ -95,11 +102,6 @@ SLIPS = {
         ("starts", "    peephole = True\n", "    peephole = False\n"),
         ("gated", "(GRUSequence if self.reset_after", "(GRUSequence if not self.reset_after"),
         ("starts", "reset_after=False,", "reset_after=True,"),
-        (
-            "starts",
-            '_checks.shape("input", x, rows, "(as many rows as at the step before)")',
-            "pass",
-        ),
         ("starts", "bound=H**-0.5)", "bound=H**-1.0)"),
         ("starts", "shapes, H**-0.5", "shapes, H**-1.0"),
     ],

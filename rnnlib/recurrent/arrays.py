@@ -49,6 +49,15 @@ def check_input(name, x, axes, meaning, like=None):
         raise ValueError(f"{name}: expected shape {meaning}, got {tuple(x.shape)}")
 
 
+def check_arrays(given):
+    """Raise unless all are arrays, and of one kind; given: {name: array}."""
+    like = next(iter(given.values()))
+    for name, x in given.items():
+        if not _is(x):
+            raise TypeError(f"{name}: expected an array, got {type(x).__name__}")
+        _same_kind(name, x, like, "the input's")
+
+
 def check_table(name, table, length, meaning):
     """Raise unless ``table`` is a list or tuple of so many entries (None: at least one)."""
     if not isinstance(table, (list, tuple)):

@@ -9,7 +9,7 @@ import copy
 from array_api_compat import array_namespace, device, size
 
 from rnnlib import _checks, losses
-from rnnlib.recurrent.arrays import stacked
+from rnnlib.recurrent.arrays import check_arrays, stacked
 from rnnlib.recurrent.module import Criterion
 
 
@@ -24,6 +24,7 @@ class _Loss(Criterion):
         self.reduction = _checks.one_of("reduction", reduction, ("mean", "sum"))
 
     def _forward(self, input, target):
+        check_arrays({"input": input, "target": target})
         return self._loss(input, target)
 
     def _backward(self, d_input):
@@ -95,6 +96,7 @@ class ClassNLLCriterion(_Loss):
     def _loss(self, input, target):
         xp = array_namespace(input, target)
         losses.check_classes(xp, input, target)
+        target = xp.astype(target, xp.int64)  # As in losses.softmax_cross_entropy.
         V = input.shape[-1]
         good = (target >= 0) & (target < V)
         _checks.every("target", target, good, f"classes from 0 to {V - 1}")

@@ -112,8 +112,6 @@ class _GatedStep(Module):
         check_input("input", x, 2, "(N, input_size)", self.own["weight_ih"])
         _checks.shape("input", x, (x.shape[0], self.owner.input_size), "(N, input_size)")
         before = tuple(before) if self.owner.parts > 1 else (before,)
-        rows = (before[0].shape[0], *x.shape[1:])
-        _checks.shape("input", x, rows, "(as many rows as at the step before)")
         sequence = self.owner._sequence()
         y, after, kept = sequence.forward(x, before, [x.shape[0]])
         state = list(after) if len(after) > 1 else after[0]

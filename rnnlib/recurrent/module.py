@@ -32,9 +32,14 @@ class Module:
     "feedback.weight", as torch.nn does, for ``rnnlib.optim``; an array that shared clones have in
     common is listed once.  Gradients add up over ``backward`` calls until ``zero_grad_parameters``.
 
+    ``stochastic`` says whether something in the tree draws, and so takes a reward.
+
     ``output`` is what the last ``forward`` returned, until it was gone back through.  A copy or a
     pickle of a module remembers no call.
     """
+
+    # Whether its input has time steps along the first axis.
+    runs_sequences = False
 
     def __init__(self, own=None, children=None, bound=None):
         self.own, self.children, self.bound = dict(own or {}), dict(children or {}), bound
@@ -94,10 +99,36 @@ class Module:
         self._cache = self.output = None
         return d_input
 
+    @property
+    def stochastic(self):
+        if not self.children:
+            return type(self).reinforce is not Module.reinforce
+        return any(child.stochastic for child in self.children.values())
+
     def reinforce(self, reward):
         """Hand the reward of the last ``forward`` to the stochastic modules inside."""
-        for child in self.children.values():
+        for child in self._drawing():
             child.reinforce(reward)
+
+    def _reinforce_step(self, reward):
+        """Hand the reward of one time step to what drew in it: not to modules with steps inside."""
+        if not self.children:
+            self.reinforce(reward)
+        for child in self._drawing():
+            child._reinforce_step(reward)
+
+    def _reinforce_inside(self, reward):
+        """Hand the rewards of all time steps to the modules with steps inside."""
+        for child in self._drawing():
+            child._reinforce_inside(reward)
+
+    def _drawing(self):
+        return [child for child in self.children.values() if child.stochastic]
+
+    def _keep_steps(self, count):
+        """Let modules with steps inside keep the last ``count`` alone."""
+        for child in self.children.values():
+            child._keep_steps(count)
 
     def modules(self):
         """Yield this module and all inside it, parents first."""
@@ -178,8 +209,12 @@ class Module:
             child._drop()
 
     def clone(self):
-        """Return a copy with weights and gradients of its own, which remembers nothing."""
-        return copy.deepcopy(self)
+        """Return a copy with weights and gradients of its own, which remembers nothing.
+
+        Both draw from the same Generator: from two in the same state they would draw the same.
+        """
+        generators = [module.rng for module in self.modules() if hasattr(module, "rng")]
+        return copy.deepcopy(self, {id(rng): rng for rng in generators})
 
     def shared_clone(self):
         """Return a module with the same arrays for weights and gradients, and a memory of its own.
@@ -209,7 +244,8 @@ class Module:
     def map(self, function):
         """Replace each array of weights and gradients by function(array); returns the module.
 
-        ``module.map(torch.from_numpy)`` makes a module that takes tensors.  Shared clones follow.
+        ``module.map(torch.from_numpy)`` makes a module that takes tensors: those of the weights and
+        those that come in should not require gradients of torch's.  Shared clones follow.
         What was remembered is forgotten.  If the function raises, nothing has changed.
         """
         kinds = [d for _, module in self._owners() for d in (module.own, module.own_grads)]

@@ -3,7 +3,7 @@
 from array_api_compat import array_namespace, device
 
 from rnnlib import _checks
-from rnnlib.recurrent.arrays import check_input, first
+from rnnlib.recurrent.arrays import check_input, check_table, copied, first
 from rnnlib.recurrent.module import Module
 from rnnlib.recurrent.simple import Sequential, size_of
 from rnnlib.recurrent.stepwise import AbstractRecurrent
@@ -30,7 +30,10 @@ class FromStart(AbstractRecurrent):
                 for size in self.sizes
             ]
         else:
-            states = list(self.start) if len(self.sizes) > 1 else [self.start]
+            parts = len(self.sizes)
+            if parts > 1:
+                check_table("start", self.start, parts, "(one for each part of the state)")
+            states = copied(self.start if parts > 1 else [self.start])
             for k, (state, size) in enumerate(zip(states, self.sizes, strict=True)):
                 name = "start" if len(states) == 1 else f"start[{k}]"
                 check_input(name, state, 1 + len(size), "(N, *size)", like)
@@ -77,6 +80,9 @@ class Recursor(AbstractRecurrent):
 
     def _first_state(self, input):
         return None
+
+    def _check_rows(self, input):
+        """Nothing: the modules inside know which axis has their rows."""
 
     def _pair(self, input, before):
         return input

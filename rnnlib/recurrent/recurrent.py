@@ -111,13 +111,18 @@ class _Step(Module):
 
     def _forward(self, pair):
         x, before = pair
-        tree = self.children
-        a = tree["input"].forward(x)
+        a = self._through("input", x)
         if before is None:
-            a = tree["start"].forward(a)
+            a = self._through("start", a)
         else:
-            a = tree["merge"].forward([a, tree["feedback"].forward(before)])
-        return tree["transfer"].forward(a), before is None
+            a = self._through("merge", [a, self._through("feedback", before)])
+        return self._through("transfer", a), before is None
+
+    def _through(self, name, x):
+        try:
+            return self.children[name].forward(x)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from error
 
     def _backward(self, dy, is_first):
         tree = self.children
@@ -126,6 +131,13 @@ class _Step(Module):
             return tree["input"].backward(tree["start"].backward(da)), None
         d_input, d_fed_back = tree["merge"].backward(da)
         return tree["input"].backward(d_input), tree["feedback"].backward(d_fed_back)
+
+    def _reinforce_step(self, reward):
+        # Only what ran; the cache says whether this was the first step.
+        idle = ("feedback", "merge") if self._cache else ("start",)
+        for name, child in self.children.items():
+            if child.stochastic and name not in idle:
+                child._reinforce_step(reward)
 
 
 def Jordan(

@@ -99,7 +99,10 @@ class Bernoulli(Reinforce):
         _checks.every("input", p, (p >= 0) & (p <= 1), "probabilities from 0 to 1")
 
     def _draw(self, p):
-        return array_namespace(p).astype(self._noise(self.rng.random, p) < p, p.dtype)
+        # In float64: rounded to float32, noise just below 1 would not be below a p of 1.
+        xp = array_namespace(p)
+        noise = xp.asarray(self.rng.random(size=tuple(p.shape)), device=device(p))
+        return xp.astype(noise < p, p.dtype)
 
     def _likeliest(self, p):
         return array_namespace(p).astype(p > 0.5, p.dtype)
@@ -182,7 +185,8 @@ class RewardCriterion(Criterion):
     module gets (reward - baseline) / N, and Lua's, which takes sums, N times that.
 
     Raises like ``losses.softmax_cross_entropy`` for scores and target, ValueError for a baseline
-    of another shape, and TypeError for a module that is none.
+    of another shape or without rows, and TypeError for a module or a baseline that is none.  Not
+    for ``SequencerCriterion``: a module is handed one reward, or all its steps' at once.
     """
 
     def __init__(self, module, scale=1.0):
@@ -196,7 +200,10 @@ class RewardCriterion(Criterion):
         scores, baseline = input
         xp = array_namespace(scores)
         losses.check_classes(xp, scores, target)
-        columns = (1,) if baseline.ndim == 2 else ()
+        if not len(scores):
+            raise ValueError("input: expected scores of at least 1 row, got none")
+        columns = (1,) if getattr(baseline, "ndim", 0) == 2 else ()
+        check_input("baseline", baseline, 1 + len(columns), "(N,) or (N, 1)", scores)
         _checks.shape("baseline", baseline, (*target.shape, *columns), "(N,) or (N, 1)")
         right = xp.argmax(scores, axis=-1) == target
         reward = self.scale * xp.astype(right, scores.dtype)
@@ -207,4 +214,4 @@ class RewardCriterion(Criterion):
         expected = array_namespace(scores).reshape(baseline, reward.shape)
         _, d_expected = losses.squared_error(expected, reward, "mean")
         self.module.reinforce(-d_expected)
-        return 0 * scores, d_expected.reshape(baseline.shape)
+        return array_namespace(scores).zeros_like(scores), d_expected.reshape(baseline.shape)

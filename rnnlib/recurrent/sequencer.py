@@ -13,7 +13,9 @@ _WHEN = ("both", "train", "eval", "neither")
 class _Steps(Module):
     """What modules over whole sequences share: ``self._stepper`` takes the steps."""
 
-    when = "neither"
+    when, runs_sequences = "neither", True
+    # What helps where the module's rho is too small.
+    advice = "make the module with a larger rho"
 
     def _start_memory(self):
         super()._start_memory()
@@ -27,15 +29,18 @@ class _Steps(Module):
             self._stepper.train = train
 
     def _run(self, inputs):
-        return [self._stepper.forward(x) for x in inputs]
+        try:
+            return [self._stepper.forward(x) for x in inputs]
+        except BaseException:
+            self.forget()
+            raise
 
     def _back(self, d_outputs):
         """Return the gradients of the inputs, in the order of the steps."""
         rho, T = self._stepper.rho, len(d_outputs)
         if self._stepper.train and rho < T:
             raise RuntimeError(
-                f"backward: expected at most rho = {rho} steps, got {T}; give windows of {rho} "
-                "steps with remember(), or make the module with a larger rho"
+                f"backward: expected at most rho = {rho} steps, got {T}; {self.advice}"
             )
         for d in d_outputs[::-1]:
             self._stepper.backward(d)
@@ -44,6 +49,12 @@ class _Steps(Module):
     def reinforce(self, reward):
         """Hand on a reward: one for all steps, or a list or tuple with one for each step."""
         self._stepper.reinforce(reward)
+
+    def _reinforce_step(self, reward):
+        self.reinforce(reward)
+
+    def _reinforce_inside(self, rewards):
+        """Nothing: a step of something else has one of its own."""
 
     def forget(self):
         self._stepper.forget()
@@ -72,6 +83,8 @@ class Sequencer(_Steps):
     a sequence without steps, and RuntimeError when ``backward`` would have to go back further than
     the module's rho.
     """
+
+    advice = "use remember() and shorter windows, or make the module with a larger rho"
 
     def __init__(self, module):
         super().__init__(children={"module": module})
@@ -137,6 +150,8 @@ class BiSequencer(Module):
     merge: a Module that takes a table; None for ``JoinTable()``, side by side.
     """
 
+    runs_sequences = True
+
     def __init__(self, forward, backward=None, merge=None, *, rng=None):
         if backward is None and isinstance(forward, Module):
             backward = forward.clone().reset(rng)
@@ -175,9 +190,15 @@ class BiSequencer(Module):
     def reinforce(self, reward):
         """Hand on a reward: one for all steps, or a list or tuple with one for each step."""
         turned = reward[::-1] if isinstance(reward, (list, tuple)) else reward
-        self._ways["forward"].reinforce(reward)
-        self._ways["backward"].reinforce(turned)
-        self._ways["merge"].reinforce(reward)
+        for name, way in self._ways.items():
+            if way.stochastic:
+                way.reinforce(turned if name == "backward" else reward)
+
+    def _reinforce_step(self, reward):
+        self.reinforce(reward)
+
+    def _reinforce_inside(self, rewards):
+        """Nothing, as in ``Sequencer``."""
 
     def forget(self):
         for way in self._ways.values():

@@ -1,9 +1,10 @@
 """What modules that take one step a call have in common: the steps, their buffers, the way back."""
 
 from collections import deque
+from numbers import Integral
 
 from rnnlib import _checks
-from rnnlib.recurrent.arrays import added, copied, gradient_of
+from rnnlib.recurrent.arrays import added, copied, first, gradient_of
 from rnnlib.recurrent.masks import MaskZero
 from rnnlib.recurrent.module import Module
 
@@ -64,13 +65,19 @@ class AbstractRecurrent(Module):
         return self._d_inputs[::-1]
 
     @property
+    def stochastic(self):
+        return any(child.stochastic for child in self.children.values())
+
+    @property
     def clones(self):
         return len(self._kept) + len(self._free)
 
     def forward(self, input):
         """Take one step; return the output, of which the caller has a copy.
 
-        Raises RuntimeError after ``backward`` has begun.  If anything raises, no step was taken.
+        Raises RuntimeError after ``backward`` has begun, and ValueError for another number of rows
+        than at the step before.  If anything raises, no step was taken; but where modules inside
+        have steps of their own the whole sequence is forgotten.
         """
         if self._gone_back:
             raise RuntimeError(
@@ -79,6 +86,8 @@ class AbstractRecurrent(Module):
                 "for a new sequence, or detach() for the next window of this one"
             )
         before = self._state if self.step else self._first_state(input)
+        if self.step:
+            self._check_rows(input)
         clone = self._free.pop() if self._free else self._made()
         try:
             state = clone.forward(self._pair(copied(input), before))
@@ -95,9 +104,13 @@ class AbstractRecurrent(Module):
 
     def recycle(self):
         """Free the buffers of the steps that ``backward`` cannot reach; ``forward`` calls it."""
-        while len(self._kept) > (self.rho if self.train else 0):
+        self._keep_steps(self.rho if self.train else 0)
+
+    def _keep_steps(self, count):
+        while len(self._kept) > count:
             self._put_back(self._kept.popleft())
             self._truncated = self.train
+        super()._keep_steps(count)
 
     def backward(self, d_output, step=None):
         """Go back through the last step that was not gone back through.
@@ -113,7 +126,7 @@ class AbstractRecurrent(Module):
         """
         self._check_backward(step)
         clone = self._kept[-1]
-        d_output = gradient_of("d_output", d_output, self._visible(clone.output))
+        d_output = copied(gradient_of("d_output", d_output, self._visible(clone.output)))
         d_state = added(self._in_state(d_output), self.grad_state)
         try:
             d_input, d_before = self._unpair(clone.backward(d_state))
@@ -122,12 +135,19 @@ class AbstractRecurrent(Module):
             raise
         self._put_back(self._kept.pop())
         self._gone_back += 1
+        # A copy: it may be the very array that the step before is to add.
+        d_input = copied(d_input)
         self._d_inputs.append(d_input)
         self.grad_state = d_before
         return d_input
 
     def _check_backward(self, step):
         last = self.step - self._gone_back
+        if step is not None and (isinstance(step, bool) or not isinstance(step, Integral)):
+            raise TypeError(
+                f"step: expected an integer or None, got {type(step).__name__}; backward takes the "
+                "gradient of the output alone, not the input before it as in Lua"
+            )
         if not self._kept:
             raise RuntimeError(f"backward: {self._why_none()}")
         if step is not None and step != last:
@@ -180,9 +200,16 @@ class AbstractRecurrent(Module):
                 f"step that can be gone back through, got {len(rewards)}"
             )
         for clone, one in zip(self._kept, rewards, strict=True):
-            _reward(clone, one)
-        for child in self.children.values():
-            _reward_recurrent(child, reward)
+            clone._reinforce_step(one)
+        super()._reinforce_inside(rewards)
+
+    def _reinforce_step(self, reward):
+        """Nothing: the steps here are many, and ``_reinforce_inside`` brings all their rewards."""
+
+    def _reinforce_inside(self, rewards):
+        # It may have taken fewer steps than what it is in, as feedback does: then the last ones.
+        if self._kept:
+            self.reinforce(rewards[-len(self._kept) :])
 
     def detach(self):
         """Keep the state as a constant, and forget the way to it; returns the module.
@@ -235,6 +262,14 @@ class AbstractRecurrent(Module):
         while self._kept:
             self._put_back(self._kept.pop())
 
+    def _check_rows(self, input):
+        rows, before = (getattr(first(a), "shape", ())[:1] for a in (input, self._state))
+        if rows and before and rows != before:
+            raise ValueError(
+                f"input: expected {before[0]} rows, as at the step before, got {rows[0]}; call "
+                "forget() for a new sequence"
+            )
+
     def _new_step(self):
         raise NotImplementedError
 
@@ -265,21 +300,3 @@ def detach(tree):
     else:
         for child in tree.children.values():
             detach(child)
-
-
-def _reward(tree, reward):
-    """Hand on the reward of one step, but not to modules with steps of their own."""
-    if not any(isinstance(inside, AbstractRecurrent) for inside in tree.modules()):
-        tree.reinforce(reward)
-    elif not isinstance(tree, AbstractRecurrent):
-        for child in tree.children.values():
-            _reward(child, reward)
-
-
-def _reward_recurrent(tree, reward):
-    """Hand on the rewards of all steps to modules with steps of their own."""
-    if isinstance(tree, AbstractRecurrent):
-        tree.reinforce(reward)
-    else:
-        for child in tree.children.values():
-            _reward_recurrent(child, reward)
