@@ -193,7 +193,7 @@ SLIPS = {
             "[d_outputs[t] for t in range(self.rho)]",
             "[d_outputs[0] for t in range(self.rho)]",
         ),
-        ("both ways", "forward.clone().reset(rng)", "forward.clone()"),
+        ("both ways", "copy.deepcopy(forward, memo).reset(rng)", "copy.deepcopy(forward, memo)"),
         ("both ways", "            backward.zero_grad_parameters()\n", ""),
         (
             "both ways",

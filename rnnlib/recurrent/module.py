@@ -209,12 +209,8 @@ class Module:
             child._drop()
 
     def clone(self):
-        """Return a copy with weights and gradients of its own, which remembers nothing.
-
-        Both draw from the same Generator: from two in the same state they would draw the same.
-        """
-        generators = [module.rng for module in self.modules() if hasattr(module, "rng")]
-        return copy.deepcopy(self, {id(rng): rng for rng in generators})
+        """Return a copy with weights, gradients and draws of its own, which remembers nothing."""
+        return copy.deepcopy(self)
 
     def shared_clone(self):
         """Return a module with the same arrays for weights and gradients, and a memory of its own.

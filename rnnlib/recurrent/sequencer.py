@@ -1,5 +1,7 @@
 """Whole sequences through modules that take one step a call."""
 
+import copy
+
 from rnnlib import _checks
 from rnnlib.recurrent.arrays import added, stacked
 from rnnlib.recurrent.module import Module
@@ -154,7 +156,9 @@ class BiSequencer(Module):
 
     def __init__(self, forward, backward=None, merge=None, *, rng=None):
         if backward is None and isinstance(forward, Module):
-            backward = forward.clone().reset(rng)
+            # With one Generator for both: two in the same state would draw the same.
+            memo = {id(m.rng): m.rng for m in forward.modules() if hasattr(m, "rng")}
+            backward = copy.deepcopy(forward, memo).reset(rng)
             backward.zero_grad_parameters()
         super().__init__(
             children={
