@@ -218,3 +218,74 @@ def grads_of(net, x, d_y, back):
     """The gradients after so many steps back."""
     stepped(net, x, d_y, back)
     return net.grads
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape)
+
+
+def guarded(check):
+    """An error of the package's own is a verdict too."""
+
+    def checked():
+        try:
+            return bool(check())
+        except (RuntimeError, TypeError, ArithmeticError):
+            return False
+
+    return checked
+
+
+def raises(function, text, error=RuntimeError):
+    """Whether the function raises; with text=None, whether it does not."""
+    try:
+        function()
+    except error as found:
+        return text is not None and text in str(found)
+    except Exception:
+        return False
+    return text is None
+
+
+def one(module, x, d_y):
+    """(ours, torch's) of one call; x: an array or a list of arrays; gradients come on top of 1."""
+    randomize(module, 3)
+    for grad in module.grads.values():
+        grad[...] = 1
+    p = tensors(module)
+    parts = [torch.tensor(a).requires_grad_() for a in (x if isinstance(x, list) else [x])]
+    y = in_torch(module, parts if isinstance(x, list) else parts[0], p)
+    outputs, pulls = (y, d_y) if isinstance(y, list) else ([y], [d_y])
+    torch.autograd.backward(outputs, [torch.tensor(d) for d in pulls])
+    theirs = {f"y {k}": a.detach() for k, a in enumerate(outputs)}
+    theirs |= {f"d_x {k}": a.grad for k, a in enumerate(parts)}
+    theirs |= {f"d {k}": 1 + a.grad for k, a in p.items()}
+    ours = module(x)
+    d_x = module.backward(d_y)
+    ours = {f"y {k}": a for k, a in enumerate(ours if isinstance(y, list) else [ours])}
+    ours |= {f"d_x {k}": a for k, a in enumerate(d_x if isinstance(x, list) else [d_x])}
+    return ours | {f"d {k}": a for k, a in module.grads.items()}, theirs
+
+
+class Broken(r.Identity):
+    """Raises on the way back, or forward when it is given ones."""
+
+    def _forward(self, x):
+        if x.min() == 1:
+            raise ArithmeticError("broken")
+        return super()._forward(x)
+
+    def _backward(self, dy, _):
+        raise ArithmeticError("broken")
+
+
+class Rewarded(r.Identity):
+    """Keeps its reward and sends it back."""
+
+    reward = np.nan
+
+    def reinforce(self, reward):
+        self.reward = reward
+
+    def _backward(self, dy, _):
+        return 0 * dy + self.reward

@@ -415,9 +415,9 @@ SLIPS = {
         ("mistakes", "and not isinstance(s, bool)", ""),
         (
             "mistakes",
-            'raise NotImplementedError(_REFUSED.format("mask_zero"))',
+            'raise TypeError(_REFUSED.format("mask_zero"))',
             "return super().mask_zero()",
         ),
-        ("mistakes", 'raise NotImplementedError(_REFUSED.format("trim_zero"))', "pass"),
+        ("mistakes", 'raise TypeError(_REFUSED.format("trim_zero"))', "pass"),
     ],
 }

@@ -77,7 +77,7 @@ SLIPS = {
             'return self.children["module"].backward(dy)',
             'return self.children["module"].backward(2 * dy)',
         ),
-        ("starts", 'raise NotImplementedError("mask_zero', '("mask_zero'),
+        ("starts", 'raise TypeError("mask_zero', '("mask_zero'),
     ],
     "recurrent/gated.py": [
         ("gated", 'd_x = grads.pop("x")', 'd_x = 0 * grads.pop("x")'),

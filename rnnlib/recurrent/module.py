@@ -257,12 +257,6 @@ class Module:
         for name, grad in grads.items():
             self.own_grads[name] += grad
 
-    def _forward(self, input):
-        raise NotImplementedError
-
-    def _backward(self, d_output, cache):
-        raise NotImplementedError
-
     def describe(self):
         """Return the line of the printed tree for this module alone, such as "Linear(3 -> 4)"."""
         return type(self).__name__
@@ -307,12 +301,6 @@ class Criterion:
         d_input = self._backward(self._cache)
         self._cache = None
         return d_input
-
-    def _forward(self, input, target):
-        raise NotImplementedError
-
-    def _backward(self, cache):
-        raise NotImplementedError
 
     def describe(self):
         """Return what is printed for it."""

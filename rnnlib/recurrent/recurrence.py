@@ -73,7 +73,7 @@ class Recursor(AbstractRecurrent):
 
     def mask_zero(self):
         """Raise: call ``mask_zero`` of the recurrent modules inside."""
-        raise NotImplementedError("mask_zero: call that of the recurrent modules inside")
+        raise TypeError("mask_zero: call that of the recurrent modules inside")
 
     def _new_step(self):
         return Sequential(self.children["module"].step_clone())

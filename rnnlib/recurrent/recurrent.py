@@ -68,11 +68,11 @@ class Recurrent(AbstractRecurrent):
 
     def mask_zero(self):
         """Raise: a masked row would have to start anew, and here the first step is different."""
-        raise NotImplementedError(_REFUSED.format("mask_zero"))
+        raise TypeError(_REFUSED.format("mask_zero"))
 
     def trim_zero(self):
         """Raise, as ``mask_zero`` does."""
-        raise NotImplementedError(_REFUSED.format("trim_zero"))
+        raise TypeError(_REFUSED.format("trim_zero"))
 
     def _first_state(self, input):
         return None
@@ -122,7 +122,8 @@ class _Step(Module):
         try:
             return self.children[name].forward(x)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name}: {error}") from error
 
     def _backward(self, dy, is_first):
         tree = self.children

@@ -240,7 +240,7 @@ class AbstractRecurrent(Module):
 
     def trim_zero(self):
         """Raise: in Lua this is a faster way to the numbers of ``mask_zero``."""
-        raise NotImplementedError("trim_zero: use mask_zero(), which gives the same numbers")
+        raise TypeError("trim_zero: use mask_zero(), which gives the same numbers")
 
     def step_clone(self):
         return self
@@ -269,12 +269,6 @@ class AbstractRecurrent(Module):
                 f"input: expected {before[0]} rows, as at the step before, got {rows[0]}; call "
                 "forget() for a new sequence"
             )
-
-    def _new_step(self):
-        raise NotImplementedError
-
-    def _first_state(self, input):
-        raise NotImplementedError
 
     def _pair(self, input, before):
         """Return what the module of one step is given."""
