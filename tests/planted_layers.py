@@ -17,6 +17,7 @@ from recurrent_cases import Case, randomize, run, run_torch
 
 from rnnlib import cells, sequences
 from rnnlib.layers import GRU, LSTM, RNN, GRUCell, Linear, LSTMCell, RNNCell, base, columns
+from rnnlib.layers.memory import Memory
 from rnnlib.layers.plain import Plain
 from rnnlib.sequences import GRUSequence, LSTMSequence, ResetBeforeGRUSequence, RNNSequence
 
@@ -330,6 +331,20 @@ def memory():
     return freed == [True] and alive == [12, 8, 4]
 
 
+def views():
+    """Cut once, and again when the sizes are others or the memory has grown."""
+    memory = Memory(np.dtype(float))
+
+    def cut(size):
+        return memory.views("steps", size, lambda: list(memory("a", size)[:, None]))
+
+    first = cut(3)
+    if cut(3) is not first or len(cut(2)) != 2:
+        return False
+    cut(3)
+    return np.shares_memory(memory("a", 9), cut(3)[0])
+
+
 def one_block():
     case = Case("GRU", SEED, T=5, N=3, input_size=3, hidden_size=3)
     net = case.layer()
@@ -451,12 +466,12 @@ CHECKS = {
     **{f"plain {name}": lambda name=name: layer(name, PLAIN[name]) for name in PLAIN},
     **{f"rows {name}": lambda name=name: rows_of(name) for name in SEQUENCES},
     "memory": memory,
+    "views": views,
     "one block": one_block,
-    "blocks": lambda: all(layer(name, COLUMNS=6) for name in ("tanh", "lstm", "gru")),
-    # Two or three steps of the largest case.
-    "chunks": lambda: all(
-        layer(name, CACHE=size) for name, size in (("tanh", 150), ("lstm", 2000), ("gru", 600))
-    ),
+    "blocks": lambda: all(layer(name, BLOCK=6) for name in ("tanh", "lstm", "gru")),
+    "chunks": lambda: all(layer(name, COLUMNS=8) for name in ("tanh", "lstm", "gru")),
+    # All rows lie badly, and one or two of them are transposed at a time.
+    "clash": lambda: all(layer(name, CLASH=8, BYTES=64) for name in ("tanh", "lstm", "gru")),
     "layout": laid_out,
     "no bias": no_bias,
     "dropout": dropout,

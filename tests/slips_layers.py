@@ -44,18 +44,7 @@ SLIPS = {
     "layers/grads.py": [
         ("plain tanh", "self.arrays[name] += share", "self.arrays[name][...] = share"),
         ("plain tanh", "self.arrays[name][...] = share", "self.arrays[name] += share"),
-        (
-            "blocks",
-            "self.arrays[name] += left @ right",
-            "np.matmul(left, right, out=self.arrays[name])",
-        ),
-        (
-            "blocks",
-            "np.matmul(left, right, out=self.arrays[name])",
-            "self.arrays[name] += left @ right",
-        ),
         ("plain tanh", "= share\n            self._begun.add(name)", "= share"),
-        ("blocks", "[name])\n            self._begun.add(name)", "[name])"),
     ],
     "layers/sweep.py": [
         ("tanh", "part, state, cache = self._run(slot", "part, end, cache = self._run(slot"),
@@ -66,7 +55,8 @@ SLIPS = {
             "cache if self.checkpoint else cache",
         ),
         ("blocks", "y[block] = part", "y[: len(part)] = part"),
-        ("tanh", "return y, state\n", "return y, before\n"),
+        ("blocks", "return y, state\n", "return y, before\n"),
+        ("tanh", "return part, state", "return part, before"),
         ("tanh", "reversed(self.kept)", "self.kept"),
         ("lstm", "self._run(0, block, kept)[2]", "self._run(0, block, self.kept[0][1])[2]"),
         (
@@ -75,7 +65,7 @@ SLIPS = {
             "            last = self.steps.backward(",
         ),
         ("blocks", "dy[block], d_state, self", "dy[: len(dy[block])], d_state, self"),
-        ("blocks", "d_state, self.x[block], cache", "d_state, self.x[: len(dy[block])], cache"),
+        ("plain tanh", "d_state, self.x[block], cache", "d_state, self.x[: len(dy[block])], cache"),
         ("gru", "self.active[block], dx[block]", "self.active[::-1][block], dx[block]"),
         ("blocks", "dx[block], grads", "dx[: len(dy[block])], grads"),
         ("blocks", "slot = 0 if self.checkpoint else slot", "slot = 0"),
@@ -270,8 +260,8 @@ SLIPS = {
     "layers/networks.py": [
         (
             "relu",
-            "columns.ColumnsRNN(weights, memory, self.nonlinearity)",
-            "columns.ColumnsRNN(weights, memory)",
+            "column_cells.ColumnsRNN(weights, memory, self.nonlinearity)",
+            "column_cells.ColumnsRNN(weights, memory)",
         ),
         ("peephole", "if self.peephole or self.proj_size:", "if self.proj_size:"),
         ("reset before", "if self.reset_after:", "if True:"),

@@ -57,7 +57,8 @@ def test_equals_torch_in_the_named_cases(kind, case):
 def test_blocks_of_time_change_nothing(kind, monkeypatch):
     case = Case(kind, T=11, N=4, bidirectional=True, num_layers=2)
     whole = run(case, case.layer())
-    monkeypatch.setattr(rnnlib.layers.columns, "COLUMNS", 12)
+    monkeypatch.setattr(rnnlib.layers.columns, "BLOCK", 12)
+    monkeypatch.setattr(rnnlib.layers.columns, "COLUMNS", 8)
     for ragged in (False, True):
         case = replace(case, ragged=ragged)
         layer = case.layer()

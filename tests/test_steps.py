@@ -1,34 +1,36 @@
 """The fast form of a block of steps against the plain one, which runs ``rnnlib.cells``."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnlib.layers import columns
-from rnnlib.layers.columns import Memory
+from rnnlib.layers import column_cells, columns
 from rnnlib.layers.grads import Grads
+from rnnlib.layers.memory import Memory
 from rnnlib.layers.plain import Plain
 from rnnlib.layers.sweep import Sweep
 from rnnlib.sequences import GRUSequence, LSTMSequence, RNNSequence
 
 # name: (gates, number of states, plain form, fast form)
 FORMS = {
-    "rnn": (1, 1, lambda w: Plain(RNNSequence(w)), columns.ColumnsRNN),
+    "rnn": (1, 1, lambda w: Plain(RNNSequence(w)), column_cells.ColumnsRNN),
     "relu": (
         1,
         1,
         lambda w: Plain(RNNSequence(w, "relu")),
-        lambda w, m: columns.ColumnsRNN(w, m, "relu"),
+        lambda w, m: column_cells.ColumnsRNN(w, m, "relu"),
     ),
     "sigmoid": (
         1,
         1,
         lambda w: Plain(RNNSequence(w, "sigmoid")),
-        lambda w, m: columns.ColumnsRNN(w, m, "sigmoid"),
+        lambda w, m: column_cells.ColumnsRNN(w, m, "sigmoid"),
     ),
-    "lstm": (4, 2, lambda w: Plain(LSTMSequence(w)), columns.ColumnsLSTM),
-    "gru": (3, 1, lambda w: Plain(GRUSequence(w)), columns.ColumnsGRU),
+    "lstm": (4, 2, lambda w: Plain(LSTMSequence(w)), column_cells.ColumnsLSTM),
+    "gru": (3, 1, lambda w: Plain(GRUSequence(w)), column_cells.ColumnsGRU),
 }
 SIZES = st.integers(1, 5)
 
@@ -59,8 +61,9 @@ def whole_run(steps, w, x, state, active, dy, d_state, checkpoint=None):
     SIZES,
     st.booleans(),
     st.booleans(),
+    st.sampled_from([1, 6, 512]),
 )
-def test_fast_equals_plain(name, seed, k, N, I, H, bias, ragged):  # noqa: E741
+def test_fast_equals_plain(name, seed, k, N, I, H, bias, ragged, together):  # noqa: E741
     gates, states, make_plain, make_fast = FORMS[name]
     rng = np.random.default_rng(seed)
     w = weights(rng, gates, I, H, bias)
@@ -73,7 +76,8 @@ def test_fast_equals_plain(name, seed, k, N, I, H, bias, ragged):  # noqa: E741
     memory = Memory(x.dtype)
     for checkpoint in (None, 1, 2, 3):
         # The memory is used again and again, with whatever stands in it.
-        found = whole_run(make_fast(w, memory), *given, checkpoint)
+        with mock.patch.object(columns, "COLUMNS", together):
+            found = whole_run(make_fast(w, memory), *given, checkpoint)
         for ours, theirs in zip(found, expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11)
         found = whole_run(make_plain(w), *given, checkpoint)
@@ -91,12 +95,21 @@ def test_memory_is_used_again_and_grows():
     assert first.dtype == np.float32
 
 
+@pytest.mark.parametrize("rows", [1, 31, 32, 33, 200])
+@pytest.mark.parametrize("columns_of_it", [1, 100, 128, 256])
+def test_a_transpose_in_pieces_is_the_transpose(rows, columns_of_it):
+    a = np.random.default_rng(0).standard_normal((2, rows, columns_of_it))
+    out = np.full((2, columns_of_it, rows), np.nan)
+    columns.transpose(out, a)
+    np.testing.assert_array_equal(out, a.swapaxes(1, 2))
+
+
 def test_grads_overwrite_first_and_add_then():
     arrays = {"w": np.full((2, 2), np.nan), "b": np.full(2, np.nan)}
     grads = Grads(arrays)
     eye = np.eye(2)
     for factor in (1, 2):
-        grads.add_product("w", eye, eye)
+        grads.add("w", eye)
         grads.add("b", np.ones(2))
         np.testing.assert_array_equal(arrays["w"], factor * eye)
         np.testing.assert_array_equal(arrays["b"], factor * np.ones(2))
@@ -106,7 +119,7 @@ def test_grads_overwrite_first_and_add_then():
 @pytest.mark.parametrize("checkpoint", [None, 1, 3, 100, 1000])
 def test_blocks_cover_all_steps_once(T, checkpoint):
     w = weights(np.random.default_rng(0), 1, 2, 3, True)
-    sweep = Sweep(columns.ColumnsRNN(w, Memory(np.dtype("f8"))), checkpoint)
+    sweep = Sweep(column_cells.ColumnsRNN(w, Memory(np.dtype("f8"))), checkpoint)
     y, _ = sweep.forward(np.ones((T, 2, 2)), (np.zeros((2, 3)),), [2] * T)
     covered = [t for block, _ in sweep.kept for t in range(T)[block]]
     assert covered == list(range(T))

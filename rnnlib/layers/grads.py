@@ -1,7 +1,5 @@
 """Where the shares of a weight's gradient are collected."""
 
-import numpy as np
-
 
 class Grads:
     """The gradients of one sweep's weights, collected from block to block, last block first.
@@ -19,12 +17,4 @@ class Grads:
             self.arrays[name] += share
         else:
             self.arrays[name][...] = share
-            self._begun.add(name)
-
-    def add_product(self, name, left, right):
-        """Add left @ right, without a temporary array for the first share."""
-        if name in self._begun:
-            self.arrays[name] += left @ right
-        else:
-            np.matmul(left, right, out=self.arrays[name])
             self._begun.add(name)

@@ -6,7 +6,7 @@ What they share in use stands in ``recurrent.Recurrent``: calling them, ``backwa
 import numpy as np
 
 from rnnlib import _checks, cells
-from rnnlib.layers import columns
+from rnnlib.layers import column_cells
 from rnnlib.layers.plain import Plain
 from rnnlib.layers.recurrent import Recurrent
 from rnnlib.sequences import GRUSequence, LSTMSequence, ResetBeforeGRUSequence, RNNSequence
@@ -54,7 +54,7 @@ class RNN(Recurrent):
         return RNNSequence(weights, self.nonlinearity)
 
     def _steps(self, weights, memory):
-        return columns.ColumnsRNN(weights, memory, self.nonlinearity)
+        return column_cells.ColumnsRNN(weights, memory, self.nonlinearity)
 
 
 class LSTM(Recurrent):
@@ -75,7 +75,7 @@ class LSTM(Recurrent):
     def _steps(self, weights, memory):
         if self.peephole or self.proj_size:
             return Plain(self._sequence(weights))
-        return columns.ColumnsLSTM(weights, memory)
+        return column_cells.ColumnsLSTM(weights, memory)
 
 
 class GRU(Recurrent):
@@ -123,5 +123,5 @@ class GRU(Recurrent):
 
     def _steps(self, weights, memory):
         if self.reset_after:
-            return columns.ColumnsGRU(weights, memory)
+            return column_cells.ColumnsGRU(weights, memory)
         return Plain(self._sequence(weights))

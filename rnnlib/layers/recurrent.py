@@ -6,8 +6,8 @@ import numpy as np
 
 from rnnlib import _checks
 from rnnlib.layers.base import Layer, checked_states
-from rnnlib.layers.columns import Memory
 from rnnlib.layers.lengths import Lengths
+from rnnlib.layers.memory import Memory
 from rnnlib.layers.sweep import Sweep
 
 

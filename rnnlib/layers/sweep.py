@@ -32,6 +32,8 @@ class Sweep:
             before = state
             part, state, cache = self._run(slot, block, state)
             self.kept.append((block, before if self.checkpoint else cache))
+            if len(part) == len(x):
+                return part, state
             if y is None:
                 y = np.empty((len(x), *part.shape[1:]), part.dtype)
             y[block] = part
