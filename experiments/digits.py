@@ -299,11 +299,12 @@ def read_options(arguments=None):
     )
     add("--budget", type=positive, default=1.0, help="times the updates of every run")
     add("--images", type=count, default=60_000, help="use the first so many, train and test")
-    add("--out", type=results_file.folder, default=results_file.EXPERIMENTS, help="folder")
+    results_file.add_out(parser)
     add("--anew", action="store_true", help="keep no run of an earlier file")
     options = parser.parse_args(arguments)
     if options.images < 200:
         parser.error(f"--images: expected at least 200, got {options.images}")
+    results_file.settle_out(parser, options, "anew")
     return options
 
 

@@ -1,7 +1,7 @@
 """Train five models of the next character at one budget, and write results/five_models.json.
 
-    python experiments/five_models.py                       # Moby Dick, three seeds
-    python experiments/five_models.py --text nietzsche.txt  # another text, in UTF-8
+    python experiments/five_models.py                     # Moby Dick, three seeds
+    python experiments/five_models.py --text nietzsche.txt --out runs    # another text, in UTF-8
 
 The models are those of lesson 6 of fast.ai's course of 2018, each a small change from the one
 before.  V is the number of symbols, E the size of the embedding, H of the state, T the number of
@@ -27,11 +27,12 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "experiments"), str(ROOT)]
 
+import own_text  # noqa: E402
 import results_file  # noqa: E402
 from character_model import Streams  # noqa: E402
 
 import rnnlib.torch  # noqa: E402
-from rnnlib import data, text  # noqa: E402
+from rnnlib import text  # noqa: E402
 from rnnlib.commands.numbers import count, positive, whole  # noqa: E402
 
 TRAINING_PART, TUNING_SEED = 0.9, 100
@@ -262,8 +263,8 @@ def read_options(arguments=None):
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--text", type=Path, help="a file to train on in the place of Moby Dick, in UTF-8")
-    add("--out", type=results_file.folder, default=results_file.EXPERIMENTS, help="folder")
+    own_text.add_option(parser)
+    results_file.add_out(parser)
     add("--seeds", type=whole, nargs="+", default=[0, 1, 2])
     add("--updates", type=count, default=800)
     add("--batch", type=count, default=512)
@@ -275,24 +276,26 @@ def read_options(arguments=None):
     options = parser.parse_args(arguments)
     if options.window < 3:
         parser.error(f"--window: expected at least 3, got {options.window}")
+    results_file.settle_out(parser, options)
     try:
-        if options.text:
-            words = options.text.read_bytes().decode("utf-8")
-        else:
-            words = data.load_text("moby_dick")
-        options.vocabulary = text.Vocabulary.from_text(words)
-        codes = options.vocabulary.encode(words)
-        options.train, options.valid = text.split(codes, TRAINING_PART)
-    except (OSError, ValueError) as error:
-        parser.error(f"--text: {error}")
-    least = options.batch * options.window + 1
-    if len(options.train) < least or len(options.valid) < 32 * options.window + 1:
-        parser.error(
-            f"--text: expected at least {least} characters to train on and "
-            f"{32 * options.window + 1} to validate on, got {len(options.train)} and "
-            f"{len(options.valid)}"
-        )
+        take_text(options)
+    except own_text.TextError as error:
+        raise SystemExit(f"five_models.py: {error}") from None
     return options
+
+
+def take_text(options):
+    """Add the vocabulary, and the codes to train and to validate on, to the options."""
+    words = own_text.load(options.text)
+    options.vocabulary = text.Vocabulary.from_text(words)
+    codes = options.vocabulary.encode(words)
+    train, least = round(TRAINING_PART * len(codes)), options.batch * options.window + 1
+    if train < least or len(codes) - train < 32 * options.window + 1:
+        raise own_text.TextError(
+            f"--text: expected at least {least} characters to train on and "
+            f"{32 * options.window + 1} to validate on, got {train} and {len(codes) - train}"
+        )
+    options.train, options.valid = text.split(codes, TRAINING_PART)
 
 
 def contestants(options):
@@ -397,7 +400,7 @@ def main(arguments=None):
         "experiments/five_models.py",
         options.seeds,
         ("numpy", "torch"),
-        text=options.text.name if options.text else "moby_dick",
+        text=own_text.name(options.text),
         threads=torch.get_num_threads(),
         minutes=round((time.perf_counter() - began) / 60, 1),
     )

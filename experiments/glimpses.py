@@ -213,8 +213,10 @@ def read_options(arguments=None):
     parser.add_argument("--batch", type=count, default=128)
     parser.add_argument("--hidden", type=count, default=128)
     parser.add_argument("--rate", type=positive, default=0.003, help="of Adam, at the start")
-    parser.add_argument("--out", type=results_file.folder, default=results_file.EXPERIMENTS)
-    return parser.parse_args(arguments)
+    results_file.add_out(parser)
+    options = parser.parse_args(arguments)
+    results_file.settle_out(parser, options)
+    return options
 
 
 def main(arguments=None):

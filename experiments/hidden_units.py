@@ -1,6 +1,7 @@
 """Look for units of an LSTM that follow lines or quotations; write results/hidden_units.json.
 
     python experiments/hidden_units.py
+    python experiments/hidden_units.py --text mine.txt --out runs    # another text, in UTF-8
 
 A character LSTM is trained on the first nine tenths of Moby Dick, with its state carried.  Its
 forget gates start open, some for a few steps and some for as many as a window has.  The last
@@ -31,16 +32,18 @@ from tqdm import tqdm, trange
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "experiments"), str(ROOT)]
 
+import own_text  # noqa: E402
 import results_file  # noqa: E402
 from character_model import CharacterModel, Streams  # noqa: E402
 
-from rnnlib import data, text  # noqa: E402
+from rnnlib import text  # noqa: E402
 from rnnlib.commands.numbers import count, positive, whole  # noqa: E402
 
 TRAINING_PART = 0.9
 OPENING, CLOSING, LINE_END = "“", "”", "\n"
 # Reading starts in the middle of the text, with a state of zeros: so long until it counts.
 WARM_UP = 200
+LEAST = 8000  # characters of the validation text
 MIDDLE, LATE = 30, 60  # places in a line of at most 74 characters
 
 
@@ -186,24 +189,52 @@ def effects(model, half, unit, code, moments, target, steps):
     }
 
 
-def interventions(model, half, units, vocabulary, count=300):
-    """Return {feature: effects} on the second half."""
+def where(half, count=300):
+    """Return {feature: (the moments at which a unit is set, where its mean is taken)}."""
     line, quote = half.features["line"], half.features["quote"]
-    steps, room = 10, len(half.codes) - 21
-    middle = np.flatnonzero((line == MIDDLE) & (half.at < room))[:count]
-    outside = np.flatnonzero((line == MIDDLE) & (quote == 0) & (half.at < room))[:count]
-    code = {mark: int(vocabulary.encode(mark)[0]) for mark in (LINE_END, CLOSING)}
+    middle = (line == MIDDLE) & (half.at < len(half.codes) - 21)
+    outside = middle & (quote == 0)
     return {
-        "line": effects(model, half, units["line"], code[LINE_END], middle, line >= LATE, steps),
-        "quote": effects(model, half, units["quote"], code[CLOSING], outside, quote > 0, 20),
+        "line": (np.flatnonzero(middle)[:count], line >= LATE),
+        "quote": (np.flatnonzero(outside)[:count], quote > 0),
     }
 
 
+def interventions(model, half, units, vocabulary):
+    """Return {feature: effects} on the second half."""
+    places, code = where(half), {m: int(vocabulary.encode(m)[0]) for m in (LINE_END, CLOSING)}
+    return {
+        "line": effects(model, half, units["line"], code[LINE_END], *places["line"], 10),
+        "quote": effects(model, half, units["quote"], code[CLOSING], *places["quote"], 20),
+    }
+
+
+def check_half(half):
+    """Raise TextError for a half without long lines or quotations to follow."""
+    needed = {
+        "line": f"lines of more than {LATE} characters",
+        "quote": f"quotations between {OPENING} and {CLOSING}, and lines outside of them,",
+    }
+    for name, (moments, target) in where(half).items():
+        if not len(moments) or not target.any():
+            raise own_text.TextError(
+                f"--text: expected {needed[name]} in each half of its last tenth"
+            )
+
+
 def passage(words, start, length):
-    """Return where the next paragraph starts that opens, and soon closes, a quotation."""
-    place = words.index("\n\n" + OPENING, start)
-    while CLOSING not in words[place : place + length // 2]:
-        place = words.index("\n\n" + OPENING, place + 1)
+    """Return where the next paragraph starts that opens, and soon closes, a quotation.
+
+    Raises TextError where there is none with ``length`` characters to come.
+    """
+    place = words.find("\n\n" + OPENING, start)
+    while place >= 0 and CLOSING not in words[place : place + length // 2]:
+        place = words.find("\n\n" + OPENING, place + 1)
+    if place < 0 or place + 2 + length > len(words):
+        raise own_text.TextError(
+            f"--text: expected, with {length} characters to come, a paragraph near the end that "
+            f"opens a quotation with {OPENING} and soon closes it with {CLOSING}"
+        )
     return place + 2
 
 
@@ -220,7 +251,8 @@ def read_options(arguments=None):
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add("--out", type=results_file.folder, default=results_file.EXPERIMENTS, help="folder")
+    own_text.add_option(parser)
+    results_file.add_out(parser)
     add("--seeds", type=whole, nargs="+", default=[0, 1, 2])
     add("--updates", type=count, default=2500)
     add("--streams", type=count, default=32)
@@ -230,8 +262,9 @@ def read_options(arguments=None):
     add("--length", type=count, default=480, help="characters of the passage")
     add("--part", type=count, help="use so many characters of the validation text only")
     options = parser.parse_args(arguments)
-    if options.part is not None and options.part < 8000:
-        parser.error(f"--part: expected at least 8000, got {options.part}")
+    if options.part is not None and options.part < LEAST:
+        parser.error(f"--part: expected at least {LEAST}, got {options.part}")
+    results_file.settle_out(parser, options)
     return options
 
 
@@ -244,15 +277,17 @@ def study(options, words, vocabulary, seed):
     first = len(training)
     halves = [(valid[:cut], first), (valid[cut:], first + cut)]
     halves = [(part, words[start : start + len(part)]) for part, start in halves]
+    start = passage(words, first + cut + 5 * WARM_UP, options.length)
     torch.manual_seed(seed)
     model = CharacterModel("LSTM", len(vocabulary), options.hidden, 1)
     remember(model, options.window)
     untrained = [Half(model, *half) for half in halves]
+    for half in untrained:
+        check_half(half)
     training_loss = train(model, training, options, f"seed {seed}")
     chosen, test = (Half(model, *half) for half in halves)
     units = {name: choose(chosen, name) for name in FEATURES}
     result = {"seed": seed, "training_loss": training_loss, "validation_loss": test.loss}
-    start = passage(words, first + cut + 5 * WARM_UP, options.length)
     curves = along(model, codes, start, options.length)
     moved = interventions(model, test, units, vocabulary)
     for name, unit in units.items():
@@ -275,16 +310,23 @@ def study(options, words, vocabulary, seed):
 def main(arguments=None):
     """Run as the command line says, and write the file."""
     options = read_options(arguments)
-    words = data.load_text("moby_dick")
-    vocabulary = text.Vocabulary.from_text(words)
     began, runs = time.perf_counter(), []
-    for seed in tqdm(options.seeds, desc="seeds"):
-        runs.append(study(options, words, vocabulary, seed))
+    try:
+        words = own_text.load(options.text)
+        if len(words) < 10 * LEAST:
+            raise own_text.TextError(
+                f"--text: expected at least {10 * LEAST} characters, got {len(words)}"
+            )
+        vocabulary = text.Vocabulary.from_text(words)
+        for seed in tqdm(options.seeds, desc="seeds"):
+            runs.append(study(options, words, vocabulary, seed))
+    except own_text.TextError as error:
+        raise SystemExit(f"hidden_units.py: {error}") from None
     about = results_file.about(
         "experiments/hidden_units.py",
         options.seeds,
         ("numpy", "torch"),
-        text="moby_dick",
+        text=own_text.name(options.text),
         threads=torch.get_num_threads(),
         minutes=round((time.perf_counter() - began) / 60, 1),
     )

@@ -2,19 +2,20 @@
 
     python experiments/irnn.py adding     # writes experiments/results/irnn_adding.json
     python experiments/irnn.py text       # writes experiments/results/irnn_text.json
+    python experiments/irnn.py text --text mine.txt --out runs    # another text, in UTF-8
 
 adding: two numbers out of T random ones are marked, and the answer is their sum.  Every network
 has --hidden units and takes --steps steps of Adam on fresh sequences, at every rate of RATES.  The
 file has the squared errors, in blocks of 50 steps, and that on 2,000 new sequences.
 
-text: the CharSeqRnn of fast.ai's lesson 6 on the first --length characters of Moby Dick: embedding
-42, 8 characters from a state of zeros, a loss at every one, Adam, 128 windows at a time.  The
-lesson's text and its batch are four times as large, so the number of updates is the same.  The last
-fifth is for validation.  A schedule is a list of (rate, epochs): "slow" is that of the default in
-the lesson's notebook, "fast" that of its identity.  The file has the validation loss after each
-epoch, in nats per character.
+text: the CharSeqRnn of fast.ai's lesson 6 on the first --length characters of Moby Dick, or of
+--text: embedding 42, 8 characters from a state of zeros, a loss at every one, Adam, 128 windows at
+a time.  The lesson's text and its batch are four times as large, so the number of updates is the
+same.  The last fifth is for validation.  A schedule is a list of (rate, epochs): "slow" is that of
+the default in the lesson's notebook, "fast" that of its identity.  The file has the validation loss
+after each epoch, in nats per character.
 
-All runs of a part are made by the seeds 0 to --seeds - 1, each of which draws weights and data.
+All runs of a part are made from each of --seeds, which draws weights and data.
 """
 
 import argparse
@@ -27,8 +28,9 @@ import numpy as np
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "experiments"), str(ROOT)]
 
+import own_text  # noqa: E402
 import results_file  # noqa: E402
 
 from rnnlib import (  # noqa: E402
@@ -37,12 +39,11 @@ from rnnlib import (  # noqa: E402
     Adam,
     Linear,
     clip_grad_norm_,
-    data,
     init,
     softmax_cross_entropy,
     text,
 )
-from rnnlib.commands.numbers import count, number  # noqa: E402
+from rnnlib.commands.numbers import count, number, whole  # noqa: E402
 
 RATES = (3e-3, 1e-3, 3e-4)
 ADDING = ("tanh", "tanh, orthogonal", "relu", "relu, identity", "relu, identity, small", "LSTM")
@@ -114,7 +115,7 @@ def run_adding(model, rate, seed, options, bar):
 
 def adding(options):
     """Run every network at every rate from every seed."""
-    runs = [(m, r, s) for m in ADDING for r in RATES for s in range(options.seeds)]
+    runs = [(m, r, s) for m in ADDING for r in RATES for s in options.seeds]
     found = []
     with tqdm(total=len(runs) * options.steps) as bar:
         for model, rate, seed in runs:
@@ -169,33 +170,34 @@ def run_text(model, schedule, seed, options, samples, bar):
     return {"validation": [results_file.figure(loss) for loss in losses]}
 
 
-def text_samples(length):
+def text_samples(letters):
     """Return windows that do not overlap, (n, 9) codes, of the first four fifths and of the last.
 
     The ninth code is the next window's first: it is a target alone.
     Raises ValueError when the first part has no full batch.
     """
-    letters = data.load_text("moby_dick")[:length]
-    parts = text.split(text.Vocabulary.from_text(letters).encode(letters), 0.8)
-    windows = [
-        np.lib.stride_tricks.sliding_window_view(part, WINDOW + 1)[::WINDOW] for part in parts
-    ]
-    if len(windows[0]) < BATCH:
+    if round(0.8 * len(letters)) <= BATCH * WINDOW:
         raise ValueError(
-            f"--length: expected at least {math.ceil((BATCH * WINDOW + 1) / 0.8)} characters, "
+            f"expected at least {math.ceil((BATCH * WINDOW + 1) / 0.8)} characters, "
             f"got {len(letters)}"
         )
-    return windows
+    parts = text.split(text.Vocabulary.from_text(letters).encode(letters), 0.8)
+    return [np.lib.stride_tricks.sliding_window_view(part, WINDOW + 1)[::WINDOW] for part in parts]
 
 
 def texts(options):
     """Run every network by the fast schedule, and the default by the slow one, from every seed."""
     try:
-        samples = text_samples(options.length)
-    except ValueError as error:
+        letters = own_text.load(options.text)[: options.length]
+    except own_text.TextError as error:
         raise SystemExit(f"irnn.py: {error}") from None
+    try:
+        samples = text_samples(letters)
+    except ValueError as error:
+        option = "--length" if len(letters) == options.length else "--text"
+        raise SystemExit(f"irnn.py: {option}: {error}") from None
     runs = [("tanh", "slow"), *((model, "fast") for model in TEXT)]
-    runs = [(*run, seed) for run in runs for seed in range(options.seeds)]
+    runs = [(*run, seed) for run in runs for seed in options.seeds]
     epochs = [min(e, options.epochs) for _, name, _ in runs for _, e in SCHEDULES[name]]
     found = []
     with tqdm(total=sum(epochs) * (len(samples[0]) // BATCH)) as bar:
@@ -203,7 +205,7 @@ def texts(options):
             bar.set_description(f"{model}, {name}, seed {seed}")
             result = run_text(model, SCHEDULES[name], seed, options, samples, bar)
             found.append({"model": model, "schedule": name, "seed": seed} | result)
-    settings = {"hidden": options.hidden, "length": options.length, "schedules": SCHEDULES}
+    settings = {"hidden": options.hidden, "length": len(letters), "schedules": SCHEDULES}
     return {
         "settings": settings
         | {"embedding": EMBEDDING, "window": WINDOW, "batch": BATCH, "epochs": options.epochs},
@@ -221,9 +223,9 @@ def read_options(arguments=None):
     parts = parser.add_subparsers(dest="part", required=True)
     for name in PARTS:
         part = parts.add_parser(name)
-        part.add_argument("--seeds", type=count, default=3, help="how many: 0, 1, …")
+        part.add_argument("--seeds", type=whole, nargs="+", default=[0, 1, 2])
         part.add_argument("--hidden", type=count, default=100 if name == "adding" else 256)
-        part.add_argument("--out", type=results_file.folder, default=results_file.EXPERIMENTS)
+        results_file.add_out(part)
     part = parts.choices["adding"]
     part.add_argument(
         "--T",
@@ -234,9 +236,11 @@ def read_options(arguments=None):
     part.add_argument("--batch", type=count, default=16)
     part.add_argument("--steps", type=count, default=1500, help="training steps")
     part = parts.choices["text"]
+    own_text.add_option(part)
     part.add_argument("--length", type=count, default=150_000, help="characters of the text")
     part.add_argument("--epochs", type=count, default=99, help="at most so many at each rate")
     options = parser.parse_args(arguments)
+    results_file.settle_out(parts.choices[options.part], options)
     return options
 
 
@@ -247,8 +251,9 @@ def main(arguments=None):
     results = PARTS[options.part](options)
     about = results_file.about(
         f"experiments/irnn.py {options.part}",
-        seed=list(range(options.seeds)),
+        options.seeds,
         packages=("numpy",),
+        **({"text": own_text.name(options.text)} if getattr(options, "text", None) else {}),
         minutes=round((time.perf_counter() - start) / 60, 1),
     )
     name = f"irnn_{options.part}.json"

@@ -206,8 +206,10 @@ def read_options(arguments=None):
     parser.add_argument("--episodes", type=count, default=32, help="for each update")
     parser.add_argument("--hidden", type=count, default=16)
     parser.add_argument("--rate", type=positive, default=0.01, help="of Adam")
-    parser.add_argument("--out", type=results_file.folder, default=results_file.EXPERIMENTS)
-    return parser.parse_args(arguments)
+    results_file.add_out(parser)
+    options = parser.parse_args(arguments)
+    results_file.settle_out(parser, options)
+    return options
 
 
 def main(arguments=None):

@@ -304,10 +304,11 @@ def read_options(arguments=None):
     add("--lr", type=positive, default=0.016, help="Adam's first rate")
     add("--test-words", type=count, default=1000, help="of the test part")
     add("--validation-words", type=count, default=500, help="of the validation part")
-    add("--out", type=results_file.folder, default=results_file.EXPERIMENTS, help="folder")
+    results_file.add_out(parser)
     options = parser.parse_args(arguments)
     if options.hidden % 2:
         parser.error(f"--hidden: expected an even number, got {options.hidden}")
+    results_file.settle_out(parser, options)
     return options
 
 

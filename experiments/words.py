@@ -25,11 +25,12 @@ import numpy as np
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "experiments"), str(ROOT)]
 
+import own_text  # noqa: E402
 import results_file  # noqa: E402
 
-from rnnlib import LSTM, Adam, clip_grad_norm_, data  # noqa: E402
+from rnnlib import LSTM, Adam, clip_grad_norm_  # noqa: E402
 from rnnlib.class_softmax import ClassSoftmax, frequency_classes  # noqa: E402
 from rnnlib.commands.numbers import count, positive, share, whole  # noqa: E402
 from rnnlib.ngram import KneserNey  # noqa: E402
@@ -48,13 +49,8 @@ def read_options(arguments=None):
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
-    add(
-        "--out",
-        type=results_file.folder,
-        default=results_file.EXPERIMENTS,
-        help="folder for words.json",
-    )
-    add("--text", type=Path, help="a file in UTF-8 in place of Moby Dick")
+    results_file.add_out(parser)
+    own_text.add_option(parser)
     add("--seeds", type=whole, nargs="+", default=[0, 1, 2])
     add("--epochs", type=count, default=8)
     add("--steps", type=count, help="batches in an epoch; all when left out")
@@ -68,7 +64,9 @@ def read_options(arguments=None):
     add("--orders", type=count, default=5, help="the longest n-gram")
     add("--block", type=count, default=100, help="sentences in a block of the split")
     add("--examples", type=int, default=4, help="sentences to sample for each temperature")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    results_file.settle_out(parser, options)
+    return options
 
 
 def split(items, block):
@@ -84,12 +82,12 @@ class Text:
     """A text as codes: ``parts`` of sentences, and what was counted on the way."""
 
     def __init__(self, characters, vocabulary_size, block):
-        parts = split(sentences(characters), block)
-        missing = [name for name in PARTS if not parts[name]]
-        if missing:
+        found = sentences(characters)
+        parts = split(found, block)
+        if not all(parts.values()):
             raise ValueError(
-                f"--block {block}: expected a text of at least ten blocks of sentences, got none "
-                f"for {missing[0]}"
+                f"--block {block}: expected a text of at least ten blocks of sentences, got "
+                f"{len(found)} sentence{'' if len(found) == 1 else 's'}"
             )
         self.vocabulary = WordVocabulary.from_sentences(parts["train"], vocabulary_size)
         self.parts = {
@@ -283,11 +281,7 @@ def examples(network, text, options):
 
 def run(options):
     """Do everything; return the results."""
-    if options.text:
-        characters = options.text.read_text(encoding="utf-8")
-    else:
-        characters = data.load_text("moby_dick")
-    text = Text(characters, options.vocabulary, options.block)
+    text = Text(own_text.load(options.text), options.vocabulary, options.block)
     V = len(text.vocabulary)
     parts, grams, scores = text.parts, [], {}
     for order in range(1, options.orders + 1):
@@ -320,7 +314,7 @@ def run(options):
             "experiments/words.py",
             options.seeds,
             ("numpy",),
-            text=options.text.name if options.text else "moby_dick",
+            text=own_text.name(options.text),
             options={name: getattr(options, name) for name in DECIDING},
         ),
         "vocabulary": V,

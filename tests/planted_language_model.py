@@ -239,6 +239,7 @@ def position():
             "ä\nb\nöü".encode() + b"\xe9 x",
             b"\xef\xbb\xbfab\ncd\xe9",
             b"\xef\xbb\xbfab\xe9",
+            b"a\r\nb\rc\xe9",
         ):
             path.write_bytes(content)
             try:
@@ -248,10 +249,11 @@ def position():
         path.write_bytes(b"\xef\xbb\xbfa\r\nb\rc\n")
         whole = reading.read_text(path)
     return (
-        len(found) == 3
+        len(found) == 4
         and "0xE9 at offset 9 (line 3, column 3)" in found[0]
         and "0xE9 at offset 8 (line 2, column 3)" in found[1]
         and "0xE9 at offset 5 (line 1, column 3)" in found[2]
+        and "0xE9 at offset 6 (line 3, column 2)" in found[3]
         and (whole.characters, whole.foreign_ends) == ("a\nb\nc\n", 2)
     )
 

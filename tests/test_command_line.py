@@ -2,7 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,47 @@ def test_sampling(diary):
     assert sampled(diary, "--seed", 4) == model.sample("\n", 500, 0.8, rng=4) + "\n"
     assert sampled(diary, "--length", 0, "--prompt", "Ada") == "Ada\n"
     assert sampled(diary) != sampled(diary)
+
+
+def stopped_sampling(diary, characters):
+    """Press Ctrl-C when so many characters have come; return the code, all that came, errors."""
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import runpy; runpy.run_module('rnnlib', run_name='__main__')"
+    )
+    words = "sample diary.npz --length 1000000 --seed 3 --prompt Ada".split()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        cwd=diary,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    deadline = threading.Timer(60, process.kill)  # Else one that prints at its end would hold us.
+    deadline.start()
+    try:
+        came = process.stdout.read(characters)
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+    finally:
+        deadline.cancel()
+        process.kill()
+    return process.returncode, came + rest, errors
+
+
+@on_posix
+def test_ctrl_c_leaves_what_was_drawn(diary):
+    code, came, errors = stopped_sampling(diary, 50)
+    assert code == 130
+    told = re.fullmatch(r"stopped by Ctrl-C after ([\d,]+) of 1,000,000 characters\n", errors)
+    assert told, errors
+    drawn = int(told[1].replace(",", ""))
+    assert 46 <= drawn < 1_000_000
+    model = CharacterModel.load(diary / "diary.npz")
+    whole = "Ada" + model.sample("Ada", drawn + 1, 0.8, rng=3)
+    # The signal may come between a character and its being counted.
+    assert came in (whole[:-1] + "\n", whole + "\n")
 
 
 def test_samples_are_utf8_wherever_they_go(diary):
@@ -182,6 +226,11 @@ UNREADABLE = {
         r"byte 0xF0 at offset 7 \(line 1, column 7\): unexpected end of data",
     ),
     "behind a mark": (b"\xef\xbb\xbfab\r\nx\xff", r"byte 0xFF at offset 8 \(line 2, column 2\)"),
+    "of an old Mac": (
+        b"line one\rline two\rbad \xff here\r",
+        r"byte 0xFF at offset 22 \(line 3, column 5\)",
+    ),
+    "both line ends": (b"one\r\ntwo\r\rx\xff", r"at offset 11 \(line 4, column 2\)"),
     "UTF-16": ("hello".encode("utf-16"), "expected UTF-8, got UTF-16"),
     "too short": (
         b"to be or not to be\n" * 3,
@@ -253,7 +302,8 @@ def test_a_long_text_is_validated_on_a_part():
         ("none/model.npz", r"--out: none/model\.npz cannot be written: No such file or directory"),
         ("diary.txt/model.npz", r"--out: diary\.txt/model\.npz cannot be written: Not a directory"),
         ("diary.txt", r"--out: expected a new name, or a model to replace; .* got diary\.txt"),
-        ("folder.npz", r"--out: expected a new name, or a model to replace; .*folder\.npz"),
+        ("folder.npz", r"--out: expected the name of a file, got the folder folder\.npz\n"),
+        (".", r"--out: expected the name of a file, got the folder \.\n"),
     ],
 )
 def test_places_that_cannot_be_written_are_found_before_training(out, message, tmp_path):

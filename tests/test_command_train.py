@@ -37,7 +37,7 @@ def test_training_says_what_it_does_and_keeps_the_best(diary):
     characters = sentences()
     assert f"diary.txt: {len(characters):,} characters, {len(set(characters))} symbols;" in log
     assert "GRU, 1 layer of 12: " in log
-    assert "60 steps of 4 × 10 characters" in log
+    assert "; 60 steps of 4 × 10 characters" in log
     rows = table(log)
     assert [step for step, *_ in rows] == [20, 40, 60]
     assert [kept for *_, kept in rows] == [True, True, True]
@@ -48,6 +48,15 @@ def test_training_says_what_it_does_and_keeps_the_best(diary):
     assert rows[-1][2] < rows[0][2] < np.log(len(set(characters)))
     assert f"of step 60, is in diary.npz: validation loss {rows[-1][2]:.4f} nats" in log
     assert {"diary.txt", "diary.npz", "train.log"} == {path.name for path in diary.iterdir()}
+
+
+def test_a_single_step(diary, tmp_path):
+    words = [*SMALL, "--steps", 1]
+    done = run(diary, "train", "diary.txt", "--out", tmp_path / "model.npz", *words)
+    assert "; 1 step of 4 × 10 characters\n" in done.stdout
+    told = run(diary, "check", "diary.txt", *words).stdout
+    assert " epochs in 1 step\n" in told
+    assert re.search(r"; about \d+ seconds? for 1 step on this machine\n", told)
 
 
 def test_a_worse_model_is_not_kept(diary, tmp_path):
@@ -183,20 +192,89 @@ def test_ctrl_c_keeps_the_best_model(suffix, diary, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
-@on_posix
-def test_ctrl_c_before_there_is_a_model(diary, tmp_path):
+def pressed(folder, out, *words, step, validations=()):
+    """Train with Ctrl-C before a step, and amid the validations with these numbers."""
+    code = (
+        "import os, signal, sys\n"
+        "from rnnlib.character import CharacterModel, Training\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def press_in(kind, name, numbers):\n"
+        "    plain, calls = getattr(kind, name), []\n"
+        "    def pressing(self, *arguments):\n"
+        "        calls.append(self)\n"
+        "        if len(calls) in numbers: os.kill(os.getpid(), signal.SIGINT)\n"
+        "        return plain(self, *arguments)\n"
+        "    setattr(kind, name, pressing)\n"
+        f"press_in(Training, 'step', [{step}])\n"
+        f"press_in(CharacterModel, 'evaluate', {list(validations)})\n"
+        "from rnnlib.__main__ import main; sys.exit(main())"
+    )
+    done = run(folder, "train", "diary.txt", "--out", out, *SMALL, *words, code=code)
+    assert done.returncode == 130, done.stderr
+    return done
+
+
+def written_over(tmp_path):
     out = tmp_path / "model.npz"
     CharacterModel(Vocabulary("ab")).save(out)
-    content = out.read_bytes()
-    words = "--every", "1000000"
-    code, _, errors = stopped(diary, out, *words, after="^ +step +seconds")
-    assert code == 130
-    assert re.fullmatch(
-        r"stopped by Ctrl-C in step \d+; no model was validated yet, and nothing was written .*\n",
-        errors,
+    return out, out.read_bytes()
+
+
+NOTHING = "no model was validated yet, and nothing was written to "
+
+
+@on_posix
+@pytest.mark.parametrize("validations", [(), [1]])
+def test_ctrl_c_before_the_first_validation_validates_once(validations, diary, tmp_path):
+    # Pressed after 30 steps, or amid the validation that comes after them.
+    out, _ = written_over(tmp_path)
+    words = ["--every", 30] if validations else []
+    step = 10**9 if validations else 31
+    done = pressed(diary, out, *words, step=step, validations=validations)
+    found = re.fullmatch(
+        r"stopped by Ctrl-C in step 31; the best model, of step 30, is in (.*): "
+        r"validation loss ([\d.]+) nats, [\d.]+ bits per character\n",
+        done.stderr,
     )
+    assert found, done.stderr
+    assert found[1] == str(out)
+    assert abs(validation_loss(diary, CharacterModel.load(out)) - float(found[2])) < 1e-4
+    assert "Ctrl-C: validates once, to keep what was learnt" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
+@on_posix
+def test_a_second_ctrl_c_stops_without_a_validation(diary, tmp_path):
+    out, content = written_over(tmp_path)
+    done = pressed(diary, out, step=31, validations=[1])
+    assert done.stderr == f"stopped by Ctrl-C in step 31; {NOTHING}{out}\n"
     assert out.read_bytes() == content
     assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
+
+
+@on_posix
+def test_ctrl_c_before_a_step_was_taken(diary, tmp_path):
+    out, content = written_over(tmp_path)
+    done = pressed(diary, out, step=1, validations=[1])
+    assert done.stderr == f"stopped by Ctrl-C in step 1; {NOTHING}{out}\n"
+    assert "validates once" not in done.stdout
+    assert out.read_bytes() == content
+
+
+@on_posix
+def test_ctrl_c_keeps_no_model_that_is_worse_than_a_guess(diary, tmp_path):
+    out, content = written_over(tmp_path)
+    done = pressed(diary, out, "--lr", "1e30", step=3)
+    assert "in step 3; no model was better than a uniform guess, " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert out.read_bytes() == content
+
+
+@on_posix
+def test_ctrl_c_after_a_validation_keeps_what_there_is(diary, tmp_path):
+    done = pressed(diary, tmp_path / "model.npz", "--every", 20, step=31)
+    assert "in step 31; the best model, of step 20, is in " in done.stderr
+    assert "validates once" not in done.stdout
 
 
 @on_posix

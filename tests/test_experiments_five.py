@@ -15,6 +15,7 @@ sys.path.insert(0, str(EXPERIMENTS))
 
 import five_models  # noqa: E402
 import hidden_units  # noqa: E402
+import own_text  # noqa: E402
 
 from rnnlib import text  # noqa: E402
 
@@ -192,18 +193,29 @@ def test_five_models_writes_its_file(book, tmp_path):
         (["--updates=0"], "--updates: expected an integer of at least 1, got '0'"),
         (["--rates", "inf"], "--rates: expected a number > 0, got 'inf'"),
         (["--batch=900"], "--text: expected at least 7201 characters to train on"),
-        (["--text=nowhere.txt"], "--text: .*nowhere.txt"),
-        (["--text=BAD"], "--text: 'utf-8' codec"),
+        (["--text=nowhere.txt"], "--text: nowhere.txt: No such file"),
+        (
+            ["--text=BAD"],
+            r"--text: .*bad.txt: expected UTF-8, got byte 0xFF at offset 2 \(line 2, ",
+        ),
+        (["--text=EMPTY"], r"--text: .*empty.txt: expected a text, got an empty file"),
     ],
 )
 def test_five_models_refuses(book, tmp_path, capsys, arguments, message):
     bad = tmp_path / "bad.txt"
-    bad.write_bytes(b"\xff\xfe\xff")
-    arguments = [a.replace("BAD", str(bad)) for a in arguments]
+    bad.write_bytes(b"a\r\xff\xff")
+    (tmp_path / "empty.txt").write_bytes(b"")
+    names = {"BAD": str(bad), "EMPTY": str(tmp_path / "empty.txt")}
+    arguments = [a[:7] + names[a[7:]] if a[7:] in names else a for a in arguments]
     out = tmp_path / "results"
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as caught:
         five_models.main([f"--text={book}", f"--out={out}", *arguments])
-    assert re.search(message, capsys.readouterr().err)
+    told = capsys.readouterr().err
+    if message.startswith("--text"):  # One line, for the end of the process to print.
+        assert not told
+        told = caught.value.code
+        assert told.startswith("five_models.py: --text: ")
+    assert re.search(message, told)
     assert not out.exists()
 
 
@@ -275,13 +287,14 @@ def test_an_intervention_changes_one_unit_and_nothing_else():
 
 def test_hidden_units_writes_its_file(tmp_path, monkeypatch):
     words = PARAGRAPHS * 500
-    monkeypatch.setattr(hidden_units.data, "load_text", lambda name: words)
+    monkeypatch.setattr(own_text.data, "load_text", lambda name: words)
     out = tmp_path / "results"
     tiny = ["--updates=3", "--hidden=5", "--part=8000", "--length=120", "--seeds", "4"]
     hidden_units.main([f"--out={out}", *tiny])
     assert [p.name for p in out.iterdir()] == ["hidden_units.json"]
     result = json.loads((out / "hidden_units.json").read_text(encoding="utf-8"))
     assert result["about"]["seed"] == [4]
+    assert result["about"]["text"] == "moby_dick"
     assert result["training"]["updates"] == 3
     (run,) = result["runs"]
     assert words[run["start"]] == "“"
@@ -291,6 +304,60 @@ def test_hidden_units_writes_its_file(tmp_path, monkeypatch):
         assert len(run[name]["activation"]) == 120
         assert -1 <= run[name]["correlation"] <= 1
         assert 1 <= run[name]["intervention"]["rank"] <= 5
+
+
+def test_hidden_units_reads_another_text(tmp_path):
+    path, out = tmp_path / "mine.txt", tmp_path / "results"
+    path.write_text(PARAGRAPHS * 500, encoding="utf-8", newline="\r\n")
+    tiny = ["--updates=3", "--hidden=5", "--part=8000", "--length=120", "--seeds", "4"]
+    hidden_units.main([f"--text={path}", f"--out={out}", *tiny])
+    result = json.loads((out / "hidden_units.json").read_text(encoding="utf-8"))
+    assert result["about"]["text"] == "mine.txt"
+    assert (PARAGRAPHS * 500)[result["runs"][0]["start"]] == "“"
+
+
+PLAIN = PARAGRAPHS.replace("“", "").replace("”", "")
+OPEN = "“Who?”\n\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", r"mine.txt: expected a text, got an empty file"),
+        (PARAGRAPHS, f"expected at least 80000 characters, got {len(PARAGRAPHS)}"),
+        (PLAIN * 500, "a paragraph near the end that opens a quotation with “ and soon closes it"),
+        ("“Who is it,\nand why?”\n\n" * 4000, "expected lines of more than 60 characters in each"),
+        (
+            PLAIN * 450 + OPEN + PLAIN * 35 + OPEN + PLAIN * 10,
+            "expected quotations between “ and ”",
+        ),
+    ],
+)
+def test_hidden_units_refuses_a_text_without_what_it_follows(tmp_path, words, message):
+    path, out = tmp_path / "mine.txt", tmp_path / "results"
+    path.write_text(words, encoding="utf-8")
+    tiny = ["--updates=3", "--hidden=5", "--length=60", "--seeds", "4"]
+    with pytest.raises(SystemExit, match=message) as caught:
+        hidden_units.main([f"--text={path}", f"--out={out}", *tiny])
+    assert caught.value.code.startswith("hidden_units.py: --text: ")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("script", [five_models, hidden_units])
+@pytest.mark.parametrize("own", [["--text=TEXT"], ["--seeds", "0", "1"], ["--updates=3"]])
+def test_another_run_than_the_book_s_needs_a_folder(script, own, book, capsys):
+    with pytest.raises(SystemExit):
+        script.read_options([own[0].replace("TEXT", str(book)), *own[1:]])
+    option = own[0].partition("=")[0]
+    told = capsys.readouterr().err
+    assert f"--out: expected a folder, for {option} is another than in the book" in told
+
+
+def test_the_book_s_run_needs_none(monkeypatch, book):
+    monkeypatch.setattr(own_text.data, "load_text", lambda name: PARAGRAPHS * 500)
+    for script in (five_models, hidden_units):
+        assert script.read_options([]).out == script.results_file.EXPERIMENTS
+        assert script.read_options(["--seeds", "0", "1", "2"]).out.name == "results"
 
 
 @pytest.mark.parametrize(

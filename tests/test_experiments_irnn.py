@@ -30,7 +30,7 @@ def irnn(monkeypatch):
 @pytest.fixture
 def small(irnn, tmp_path):
     def run(part, *more):
-        arguments = (*SMALL[part], "--seeds=2", "--hidden=5", f"--out={tmp_path}", *more)
+        arguments = (*SMALL[part], "--seeds", "0", "1", "--hidden=5", f"--out={tmp_path}", *more)
         irnn["main"]([part, *arguments])
         return json.loads((tmp_path / f"irnn_{part}.json").read_text())
 
@@ -62,6 +62,38 @@ def test_a_seed_repeats_and_another_differs(small, part):
     assert first == again
     figures = [r.get("training", r.get("validation")) for r in first[:2]]
     assert figures[0] != figures[1]
+
+
+@pytest.mark.parametrize("part", ["adding", "text"])
+def test_the_seeds_are_a_list(small, part):
+    both, one = small(part)["runs"], small(part, "--seeds", "1")
+    assert one["about"]["seed"] == [1]
+    assert one["runs"] == [r for r in both if r["seed"] == 1]
+
+
+def test_another_text(small, tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("a b\r\nc d e" * 400, encoding="utf-8", newline="")
+    book = small("text")
+    assert "text" not in book["about"]
+    result = small("text", f"--text={mine}")
+    assert result["about"]["text"] == "mine.txt"
+    assert result["settings"]["length"] == 3000 == book["settings"]["length"]
+    first = result["runs"][0]["validation"][0]
+    assert first < book["runs"][0]["validation"][0]
+    assert small("text", f"--text={mine}", "--length=9000")["settings"]["length"] == 3600
+
+
+@pytest.mark.parametrize(
+    "own", [("text", "--text=mine.txt"), ("text", "--seeds=7"), ("adding", "--T=9")]
+)
+def test_another_run_than_the_book_s_needs_a_folder(irnn, own, capsys):
+    with pytest.raises(SystemExit):
+        irnn["read_options"](own)
+    option = own[1].partition("=")[0]
+    told = capsys.readouterr().err
+    assert f"--out: expected a folder, for {option} is another than in the book" in told
+    assert irnn["read_options"]([own[0]]).out == irnn["results_file"].EXPERIMENTS
 
 
 def test_what_the_networks_start_from(irnn):
@@ -100,7 +132,7 @@ def test_the_gradients_are_those_of_the_loss(irnn):
 
 
 def test_the_windows_cover_the_text_and_keep_the_last_fifth_apart(irnn):
-    train, valid = irnn["text_samples"](5000)
+    train, valid = irnn["text_samples"]((SENTENCE * 200)[:5000])
     codes = text.Vocabulary.from_text(SENTENCE).encode((SENTENCE * 200)[:5000])
     np.testing.assert_array_equal(train[:, :8].ravel(), codes[: 8 * len(train)])
     np.testing.assert_array_equal(train[:-1, 8], train[1:, 0])
@@ -123,15 +155,23 @@ def test_the_adding_problem(irnn):
         (("poem",), "invalid choice: 'poem'"),
         (("adding", "--steps=0"), "--steps: expected an integer of at least 1, got '0'"),
         (("adding", "--T=1"), "--T: expected an integer of at least 2, got '1'"),
-        (("text", "--seeds=x"), "--seeds: expected an integer of at least 1, got 'x'"),
-        (("text", "--length=100"), "--length: expected at least"),
+        (("text", "--seeds=x"), "--seeds: expected an integer of at least 0, got 'x'"),
+        (("text", "--length=100"), "--length: expected at least 1282 characters, got 100"),
+        (("text", "--text={tiny}"), "--text: expected at least 1282 characters, got 4"),
+        (("text", "--text={bad}"), "bad.txt: expected UTF-8, got byte 0xFF at offset 3 (line 2, "),
         (("adding", "--out={file}"), "--out: expected a folder, got the file"),
     ],
 )
-def test_a_wrong_argument_is_refused_and_leaves_nothing(arguments, message, tmp_path):
+def test_a_wrong_argument_is_refused_and_leaves_nothing(
+    arguments, message, tmp_path, tmp_path_factory
+):
     (tmp_path / "file").write_text("")
+    texts = tmp_path_factory.mktemp("texts")
+    (texts / "tiny.txt").write_text("abcd")
+    (texts / "bad.txt").write_bytes(b"ab\r\xff")
+    names = {"file": tmp_path / "file", "tiny": texts / "tiny.txt", "bad": texts / "bad.txt"}
     out = [f"--out={tmp_path / 'new'}"] if arguments and arguments[0] in SMALL else []
-    given = [a.format(file=tmp_path / "file") for a in arguments]
+    given = [a.format(**names) for a in arguments]
     done = subprocess.run(
         [sys.executable, SCRIPT, *given[:1], *out, *given[1:]], capture_output=True, text=True
     )

@@ -101,7 +101,7 @@ def test_the_file_has_every_case_from_every_seed(maze, result):
 
 @pytest.mark.parametrize("signal", ["whole", "to go", "constant", "learned"])
 def test_a_seed_repeats_and_another_differs(maze, signal):
-    options = maze["read_options"](TINY)
+    options = maze["read_options"]([*TINY, "--out=runs"])
     case, bar = maze["Case"](signal), maze["tqdm"](disable=True)
     first, again, other = (maze["run"](case, seed, options, bar) for seed in (0, 0, 1))
     assert first == again
@@ -109,7 +109,7 @@ def test_a_seed_repeats_and_another_differs(maze, signal):
 
 
 def test_a_policy_with_a_memory_learns_a_short_maze(maze):
-    options = maze["read_options"](["--updates=150", "--rate=0.03"])
+    options = maze["read_options"](["--updates=150", "--rate=0.03", "--out=runs"])
     run = maze["run"](maze["Case"]("learned", L=1), 0, options, maze["tqdm"](disable=True))
     assert run["right"] > 0.9
 

@@ -99,18 +99,40 @@ def test_a_seed_gives_the_same_again(book, tmp_path):
         (["--epochs", "0"], "--epochs: expected an integer of at least 1, got '0'"),
         (["--dropout", "1"], "--dropout: expected a number from 0 to below 1, got '1'"),
         (["--lr", "fast"], "--lr: expected a number > 0, got 'fast'"),
-        (["--block", "1000"], "--block 1000: expected a text of at least ten blocks"),
+        (
+            ["--block", "1000"],
+            "--block 1000: expected a text of at least ten blocks of sentences, got 120 sentences",
+        ),
         (["--classes", "1000"], "number: expected at most"),
-        (["--text", "nowhere.txt"], "nowhere.txt"),
+        (["--text", "nowhere.txt"], "words.py: --text: nowhere.txt: No such file"),
+        (["--text", "EMPTY"], "empty.txt: expected a text, got an empty file"),
+        (
+            ["--text", "BAD"],
+            "bad.txt: expected UTF-8, got byte 0xFF at offset 3 (line 2, column 1)",
+        ),
     ],
 )
 def test_what_is_refused(arguments, message, book, tmp_path):
     out = tmp_path / "out"
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "bad.txt").write_bytes(b"ab\r\xff")
+    names = {"EMPTY": tmp_path / "empty.txt", "BAD": tmp_path / "bad.txt"}
+    arguments = [names.get(a, a) for a in arguments]
     done = run("--text", book, "--out", out, *SMALL, *arguments)
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not out.exists() or not list(out.iterdir())
+
+
+@pytest.mark.parametrize("own", [["--text", "book.txt"], ["--seeds", "4"], ["--epochs", "1"]])
+def test_another_run_than_the_book_s_needs_a_folder(own, words, capsys):
+    with pytest.raises(SystemExit):
+        words.read_options(own)
+    told = capsys.readouterr().err
+    assert f"--out: expected a folder, for {own[0]} is another than in the book" in told
+    assert words.read_options([*own, "--out", "runs"]).out == Path("runs")
+    assert words.read_options([]).out == ROOT / "experiments" / "results"
 
 
 def test_the_split(words):
@@ -175,7 +197,7 @@ def test_the_best_epoch_is_kept_and_the_rate_halves(words, book, monkeypatch):
         return np.array([-next(losses)])
 
     monkeypatch.setattr(words.Network, "scores", scores)
-    options = words.read_options([*SMALL, "--lr", "0.1", "--epochs", "4"])
+    options = words.read_options([*SMALL, "--out=runs", "--lr", "0.1", "--epochs", "4"])
     text = words.Text(book.read_text(encoding="utf-8"), options.vocabulary, options.block)
     network, record = words.train(text, 0, options)
     assert record["best_epoch"] == 2
@@ -190,7 +212,7 @@ def test_the_mixture(words):
 
 
 def test_sentences_with_the_unknown_word_are_dropped(words, book):
-    options = words.read_options([*SMALL, "--examples", "2"])
+    options = words.read_options([*SMALL, "--out=runs", "--examples", "2"])
     text = words.Text(book.read_text(encoding="utf-8"), options.vocabulary, options.block)
     long, unknown = [0, 3, 4, 5, 6, 7, 8, 1], [0, 3, 4, 5, text.unknown, 7, 8, 1]
     drawn = iter(3 * [unknown, None, long, [0, 3, 1], long])

@@ -126,6 +126,21 @@ def test_the_likeliest_text(kind):
     assert model.training
 
 
+def test_a_stream_draws_what_a_sample_does():
+    model = small("GRU", dropout=0.5, layers=2)
+    stream = model.stream("ab", 30, 0.9, 3, 0.95, 1)
+    first = [next(stream) for _ in range(10)]
+    assert not model.training
+    assert "".join([*first, *stream]) == model.sample("ab", 30, 0.9, 3, 0.95, 1)
+    assert model.training
+    left = model.stream("ab", 30)
+    next(left)
+    left.close()
+    assert model.training
+    with pytest.raises(ValueError, match="prompt: expected at least one character"):
+        next(model.stream("", 3))
+
+
 def test_samples_follow_the_seed():
     model = small()
     assert model.sample("a", 40, rng=1) == model.sample("a", 40, rng=np.random.default_rng(1))

@@ -25,6 +25,31 @@ def folder(word):
     return path
 
 
+def add_out(parser):
+    """Let a parser take --out, for ``settle_out``."""
+    parser.add_argument(
+        "--out", type=folder, help="folder of the file; the book's, for the book's settings alone"
+    )
+
+
+def settle_out(parser, options, *free):
+    """Put the folder of the book's results into ``options.out`` if none was given.
+
+    parser: the one that read the options.  It refuses other settings than its defaults without
+    --out: their file would take the place of the book's.
+    free: the names of options that change no figure.
+    """
+    if options.out is not None:
+        return
+    for name, default in vars(parser.parse_args([])).items():
+        if name not in free and getattr(options, name) != default:
+            parser.error(
+                f"--out: expected a folder, for --{name.replace('_', '-')} is another than in the "
+                "book, and without --out the file would replace the book's"
+            )
+    options.out = EXPERIMENTS
+
+
 def about(script, seed, packages, **more):
     """Return what a reader needs to judge the figures; packages: whose versions matter."""
     return {

@@ -172,20 +172,29 @@ class CharacterModel:
         Raises ValueError for an empty prompt or a character that is not in the vocabulary, and
         what ``sample_index`` raises.
         """
+        return "".join(self.stream(prompt, length, temperature, top_k, top_p, rng))
+
+    def stream(self, prompt, length, temperature=1.0, top_k=None, top_p=None, rng=None):
+        """Yield what ``sample`` returns, character by character, each as soon as it is drawn.
+
+        Until the last one, or ``close()`` of the generator, the model is in ``eval()``.
+
+        Raises what ``sample`` raises, when the next character is asked for.
+        """
         length = _checks.count("length", length)
         codes = self.vocabulary.encode(prompt)
         if not len(codes):
             raise ValueError("prompt: expected at least one character, got none")
-        rng, was_training, drawn = _checks.generator(rng), self.training, []
+        rng, was_training = _checks.generator(rng), self.training
         self.eval()
         try:
             logits, state = self(codes[:, None])
-            while len(drawn) < length:
-                drawn.append(sample_index(logits[-1, 0], temperature, rng, top_k, top_p))
-                logits, state = self(np.array([drawn[-1:]]), state)
+            for _ in range(length):
+                code = sample_index(logits[-1, 0], temperature, rng, top_k, top_p)
+                yield self.vocabulary.symbols[code]
+                logits, state = self(np.array([[code]]), state)
         finally:
             self.train(was_training)
-        return self.vocabulary.decode(drawn)
 
     def state_dict(self):
         """Return a copy of the parameters."""

@@ -54,7 +54,7 @@ def describe_parts(options, file, parts):
     print(
         f"training: the first {len(parts.train):,} characters, {plural(windows, 'window')} of "
         f"{options.batch} × {options.window}; {options.steps / windows:,.1f} epochs in "
-        f"{options.steps:,} steps"
+        f"{plural(options.steps, 'step')}"
     )
     print(
         f"validation: the {len(parts.valid):,} characters after them, in "
@@ -79,7 +79,7 @@ def describe_cost(options, parts):
     print(f"network: {options.kind}, {layers}, {parameters:,} parameters")
     print(
         f"time: {1000 * step:,.1f} ms for a step, {1000 * validation:,.1f} ms for a validation; "
-        f"about {in_words(total)} for {options.steps:,} steps on this machine"
+        f"about {in_words(total)} for {plural(options.steps, 'step')} on this machine"
     )
 
 
@@ -97,7 +97,7 @@ def seconds_of(work, most=MOST_STEPS):
 def in_words(seconds):
     """Return a time as a reader would say it."""
     if seconds < 120:
-        return f"{seconds:.0f} seconds"
+        return plural(round(seconds), "second")
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
 
 

@@ -56,7 +56,7 @@ def read_text(path):
         raise UserError(f"{path}: {_not_utf8(content, error)}") from error
     if not text:
         raise UserError(f"{path}: expected a text, got an empty file ({len(content)} bytes)")
-    unified = text.replace("\r\n", "\n").replace("\r", "\n")
+    unified = _unified(text)
     if len(set(unified)) < 2:
         raise UserError(
             f"{path}: expected at least two different characters, got {unified[0]!r} alone"
@@ -64,14 +64,18 @@ def read_text(path):
     return TextFile(path, len(content), unified, text.count("\r"))
 
 
+def _unified(text):
+    """Return a text with newlines in the place of the line ends of Windows and of old Macs."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _not_utf8(content, error):
     mark = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "expected UTF-8, got UTF-16 (by its first two bytes); save it as UTF-8"
     offset = error.start + mark
-    before = content[mark:offset]
-    line_start = before.rfind(b"\n") + 1
-    line, column = before.count(b"\n") + 1, len(before[line_start:].decode()) + 1
+    before = _unified(content[mark:offset].decode())
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     return (
         f"expected UTF-8, got byte 0x{content[offset]:02X} at offset {offset} "
         f"(line {line}, column {column}): {error.reason}; save it as UTF-8"

@@ -1,5 +1,7 @@
 """``python -m rnnlib sample``: text drawn from a trained model."""
 
+import signal
+import sys
 import unicodedata
 
 from rnnlib.character import CharacterModel, ModelFileError
@@ -7,7 +9,7 @@ from rnnlib.commands.reading import UserError
 
 
 def run(options):
-    """Print the prompt and what follows it; return 0."""
+    """Print the prompt and what follows it, as it is drawn; return 0, or 130 after Ctrl-C."""
     try:
         model = CharacterModel.load(options.model)
     except ModelFileError as error:
@@ -16,11 +18,23 @@ def run(options):
     check_prompt(prompt, model.vocabulary)
     start = prompt or first_symbol(model.vocabulary)
     how = options.temperature, options.top_k, options.top_p, options.seed
+    drawn = 0
     try:
-        drawn = model.sample(start, options.length, *how)
+        print(prompt, end="", flush=True)
+        for symbol in model.stream(start, options.length, *how):
+            print(symbol, end="", flush=True)
+            drawn += 1
     except ValueError as error:  # Weights may be infinite, or so large that scores are.
+        print()
         raise UserError(f"{options.model}: {error}") from error
-    print(prompt + drawn)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Once is enough.
+        print(flush=True)
+        print(
+            f"stopped by Ctrl-C after {drawn:,} of {options.length:,} characters", file=sys.stderr
+        )
+        return 130
+    print()
     return 0
 
 

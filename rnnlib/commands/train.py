@@ -28,8 +28,7 @@ def run(options):
         with np.errstate(over="ignore", invalid="ignore"):  # ``step`` raises for what comes of it.
             train(options, parts, model, training, best)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Once is enough.
-        print(f"stopped by Ctrl-C in step {training.optimizer.steps + 1}; {best}", file=sys.stderr)
+        stop(options, parts, model, training, best)
         return 130
     except FloatingPointError as error:
         step = training.optimizer.steps + 1
@@ -71,13 +70,16 @@ def try_out(model, path):
 
     Raises UserError for a path that cannot be a model's or has something else in it.
     """
+    if path.is_dir():
+        raise UserError(f"--out: expected the name of a file, got the folder {path}")
     if path.exists():
+        expected = "--out: expected a new name, or a model to replace"
         try:
             CharacterModel.load(path)
-        except (ModelFileError, OSError) as error:
-            raise UserError(
-                f"--out: expected a new name, or a model to replace; {error}"
-            ) from error
+        except ModelFileError as error:
+            raise UserError(f"{expected}; {error}") from error
+        except OSError as error:
+            raise UserError(f"{expected}; {path}: {error.strerror}") from error
     trial = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{path.suffix}")
     try:
         model.save(trial)
@@ -101,7 +103,7 @@ def describe(options, file, parts, model):
     say(
         f"{options.kind}, {plural(options.layers, 'layer')} of {options.hidden}: "
         f"{parameters:,} parameters; "
-        f"{options.steps:,} steps of {options.batch} × {options.window} characters"
+        f"{plural(options.steps, 'step')} of {options.batch} × {options.window} characters"
     )
     replaced = " (which replaces the one there)" if options.out.exists() else ""
     say(f"the best model goes to {options.out}{replaced}; Ctrl-C stops and keeps it\n")
@@ -159,12 +161,33 @@ def train(options, parts, model, training, best):
         losses.append(training.step())
         if step % options.every and step != options.steps:
             continue
-        loss = model.evaluate(parts.valid, parts.streams, options.window)
+        loss = validate(options, parts, model)
         kept = "  kept" if best.offer(model, step, loss) else ""
         seconds = time.monotonic() - start
         mean, validation, bits = map(figure, (np.mean(losses), loss, loss / math.log(2)))
         say(f"{step:7} {seconds:8.1f} {mean:>9} {validation:>11} {bits:>9}{kept}")
         losses.clear()
+
+
+def validate(options, parts, model):
+    """Return the loss on what is not trained on, in nats per character."""
+    return model.evaluate(parts.valid, parts.streams, options.window)
+
+
+def stop(options, parts, model, training, best):
+    """Say where Ctrl-C stopped it; with no model kept yet, validate and offer this one first.
+
+    A second Ctrl-C cuts the validation short; the saving that may follow hears none.
+    """
+    steps, loss = training.optimizer.steps, None
+    if steps and not best.step:
+        with contextlib.suppress(KeyboardInterrupt), np.errstate(over="ignore", invalid="ignore"):
+            say("Ctrl-C: validates once, to keep what was learnt; press it again to stop at once")
+            loss = validate(options, parts, model)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if loss is not None:
+        best.offer(model, steps, loss)
+    print(f"stopped by Ctrl-C in step {steps + 1}; {best}", file=sys.stderr)
 
 
 def show(options):
