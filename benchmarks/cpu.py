@@ -1,12 +1,13 @@
 """Time one training step on the CPU: rnnlib beside torch.nn, a loop with autograd, and numpy-ml.
 
-    python benchmarks/cpu.py [--threads 2] [--rounds 9] [--out benchmarks/results]
+    python benchmarks/cpu.py [--threads 2] [--rounds 3] [--processes 3] [--out benchmarks/results]
 
 The contestants take turns within one run, on the same weights and inputs, in float32.  Before each
 turn comes a pause, because the threads of one library go on spinning for a while after its last
 call and would slow down the next one, and a call that is not timed.  A turn takes as many steps as
-fit into 20 ms, at least one.  Reported are medians over the turns.  Before anything is timed, the
-outputs and all gradients are compared.
+fit into 20 ms, at least one.  Reported are medians over fresh processes of medians over the turns:
+the same code can take half as long again in one process as in another.  Before anything is timed,
+the outputs and all gradients are compared.
 
 Writes cpu.json, with the machine, versions and date, and from it cpu.md and cpu.svg.
 """
@@ -18,7 +19,8 @@ from pathlib import Path
 
 ARGUMENTS = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 ARGUMENTS.add_argument("--threads", type=int, default=os.cpu_count(), help="for each library")
-ARGUMENTS.add_argument("--rounds", type=int, default=9, help="turns of each contestant")
+ARGUMENTS.add_argument("--rounds", type=int, default=3, help="turns of each contestant")
+ARGUMENTS.add_argument("--processes", type=int, default=3, help="that time each case anew")
 ARGUMENTS.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
 
 SHAPES = [
@@ -46,9 +48,10 @@ def main():
     import report
 
     results = {
-        "about": measure.about(arguments.threads, arguments.rounds),
+        "about": measure.about(arguments.threads, arguments.rounds, arguments.processes),
         "steps": [
-            {"kind": kind, "shape": shape, **measure.compare(kind, shape, arguments.rounds, PAUSE)}
+            {"kind": kind, "shape": shape}
+            | measure.in_processes(kind, shape, arguments.rounds, PAUSE, arguments.processes)
             for kind in KINDS
             for shape in SHAPES
         ],

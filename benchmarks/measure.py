@@ -1,5 +1,6 @@
 """What is measured: medians of steps taken in turn, and the highest memory of one step."""
 
+import json
 import os
 import statistics
 import subprocess
@@ -15,11 +16,24 @@ from torch_steps import STEPS
 from tqdm import tqdm
 
 
-def about(threads, rounds):
+def about(threads, rounds, processes):
     """Return what a reader needs to judge the figures."""
     torch.set_num_threads(threads)
     packages = ("numpy", "torch", "numpy-ml")
-    return results_file.about("benchmarks/cpu.py", 0, packages, threads=threads, rounds=rounds)
+    counts = {"threads": threads, "rounds": rounds, "processes": processes}
+    return results_file.about("benchmarks/cpu.py", 0, packages, **counts)
+
+
+def in_processes(kind, shape, rounds, pause, processes):
+    """Return the medians of ``compare`` over fresh processes.
+
+    Where the arrays of a process happen to lie in the machine's memory can make its steps half as
+    long again, for as long as it lives.
+    """
+    arguments = ("compare", kind, rounds, pause, torch.get_num_threads(), *shape)
+    runs = [_of_own(*arguments)["seconds"] for _ in range(processes)]
+    medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    return {"seconds": medians}
 
 
 def compare(kind, shape, rounds, pause):
@@ -84,10 +98,15 @@ def growth(along, size, start, pause):
 
 def memory(kind, name, shape):
     """Return by how many bytes a step raises the peak of a fresh process, data apart."""
-    command = [sys.executable, __file__, kind, name, *map(str, shape)]
+    return _of_own("memory", kind, name, *shape)
+
+
+def _of_own(*arguments):
+    """Run this file with arguments in a process of its own; return what it prints as JSON."""
+    command = [sys.executable, __file__, *map(str, arguments)]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=paths)
-    return int(done.stdout)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=paths)
+    return json.loads(done.stdout)
 
 
 def _peak():
@@ -117,5 +136,13 @@ def _one_step(kind, name, shape):
     return _peak() - before
 
 
+def _main(task, kind, *rest):
+    if task == "memory":
+        return _one_step(kind, rest[0], tuple(map(int, rest[1:])))
+    rounds, pause, threads, *shape = rest
+    torch.set_num_threads(int(threads))
+    return compare(kind, tuple(map(int, shape)), int(rounds), float(pause))
+
+
 if __name__ == "__main__":
-    print(_one_step(*sys.argv[1:3], tuple(map(int, sys.argv[3:]))))
+    print(json.dumps(_main(*sys.argv[1:])))

@@ -38,7 +38,8 @@ def table(results):
     lines = [
         f"One training step (forward and backward, float32): {about['processor']}, "
         f"{about['threads']} threads, Python {about['python']}, {versions}; {about['date']}, "
-        f"`{about['script']}`, seed {about['seed']}, medians of {about['rounds']} turns. "
+        f"`{about['script']}`, seed {about['seed']}, medians of {about['rounds']} turns in each "
+        f"of {about['processes']} processes. "
         "Times in ms for torch.nn; the others as multiples of it.",
         "",
         "| layer | (T, N, I, H) | torch.nn | " + " | ".join(ORDER) + " |",

@@ -56,7 +56,7 @@ def small_results():
         for along in "TNH"
         for size in (2, 4)
     ]
-    return {"about": measure.about(1, 1), "steps": steps, "growth": growth}
+    return {"about": measure.about(1, 1, 1), "steps": steps, "growth": growth}
 
 
 def test_the_report(tmp_path, capsys):
@@ -107,6 +107,17 @@ def test_the_least_work_of_a_step():
     operations, moved = torch_measure.least("RNN", (1, 1, 2, 3), 4)
     assert operations == 3 * 2 * (2 * 3 + 3 * 3)
     assert moved == 4 * (3 * 2 + 3 * 3 + 3 * (2 * 3 + 3 * 3 + 2 * 3))
+
+
+def test_a_case_is_timed_in_fresh_processes(monkeypatch):
+    own, runs = measure._of_own, []
+    monkeypatch.setattr(
+        measure, "_of_own", lambda *arguments: runs.append(own(*arguments)) or runs[-1]
+    )
+    found = measure.in_processes("RNN", SHAPE, 1, 0, 3)["seconds"]
+    taken = sorted(run["seconds"]["rnnlib"] for run in runs)
+    assert found["rnnlib"] == taken[1]
+    assert 0 < taken[0] < taken[2], "three processes took exactly the same time"
 
 
 def test_memory_of_a_step_is_measured_in_a_process_of_its_own():
