@@ -59,7 +59,7 @@ class Columns:
         """Return the number of steps after which a block should end."""
         return max(1, BLOCK // max(1, x.shape[1]))
 
-    def forward(self, x, state, active, slot=0):
+    def forward(self, x, state, active, y=None, slot=0):
         """As in ``plain``.  What backward needs is kept in the memory, under ``slot``."""
         k, N, _ = x.shape
         (kept, columns), cuts = self.memory.views(
@@ -78,13 +78,13 @@ class Columns:
                 kept[t + 1, self.keeps :, :, n:] = kept[t, self.keeps :, :, n:]
                 arrays = self._cut_step(t, kept[..., :n], columns[..., :n])
             self.step(weights, *arrays)
-        y = np.empty((k, N, self.H), x.dtype)
-        transpose(y, h[1:])
-        for row, n in zip(y, active, strict=True):
-            if n < N:
-                row[n:] = 0
+        if y is not None:
+            transpose(y, h[1:])
+            for row, n in zip(y, active, strict=True):
+                if n < N:
+                    row[n:] = 0
         ends = tuple(end.T.copy() for end in (h[k], *kept[k, self.keeps :]))
-        return y, ends, (kept, columns, slot)
+        return ends, (kept, columns, slot)
 
     def backward(self, dy, d_state, x, cache, active, dx, grads):
         """As in ``plain``."""

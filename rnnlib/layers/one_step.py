@@ -64,7 +64,7 @@ class Cell(Layer):
         if self._going_back and self.training:
             self.forget()
         steps = self._steps()
-        _, after, cache = steps.forward(rows, before, [rows.shape[1]])
+        after, cache = steps.forward(rows, before, [rows.shape[1]])
         if self.training:
             self._calls.append((steps, rows, cache, x.shape[:-1]))
         return self._returned(after, x.shape[:-1])

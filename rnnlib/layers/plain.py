@@ -19,17 +19,20 @@ class Plain:
         """Return the number of steps after which a block should end: all of them."""
         return len(x)
 
-    def forward(self, x, state, active, slot=0):
+    def forward(self, x, state, active, y=None, slot=0):
         """Run over x: (k, N, I) from the state, a tuple of (N, ·).
 
         active: k numbers, the rows still running at each step.
-        Returns y: (k, N, R), with zeros where a sequence is over, the state after, and the cache.
+        y: (k, N, R), to be filled with the outputs, zeros where a sequence is over; None to drop
+            them.
+        Returns the state after, and the cache.
         """
         running = _running(x, active)
         rows, after, kept = self.sequence.forward(x[running], state, active)
-        y = np.zeros((*x.shape[:2], rows.shape[1]), x.dtype)
-        y[running] = rows
-        return y, after, (state, rows, kept)
+        if y is not None:
+            y[...] = 0
+            y[running] = rows
+        return after, (state, rows, kept)
 
     def backward(self, dy, d_state, x, cache, active, dx, grads):
         """Go back through ``forward``, given the gradients of y and of the state after.

@@ -27,16 +27,12 @@ class Sweep:
         active: T numbers, how many rows are still running at each step.
         """
         self.x, self.active, self.kept = x, active, []
-        y = None
+        # An output is a state: h.
+        y = np.empty((len(x), *state[0].shape), x.dtype)
         for slot, block in enumerate(self._blocks()):
             before = state
-            part, state, cache = self._run(slot, block, state)
+            state, cache = self._run(slot, block, state, y[block])
             self.kept.append((block, before if self.checkpoint else cache))
-            if len(part) == len(x):
-                return part, state
-            if y is None:
-                y = np.empty((len(x), *part.shape[1:]), part.dtype)
-            y[block] = part
         return y, state
 
     def backward(self, dy, d_state, grads):
@@ -46,15 +42,15 @@ class Sweep:
         """
         dx, grads = np.empty(self.x.shape, self.x.dtype), Grads(grads)
         for block, kept in reversed(self.kept):
-            cache = self._run(0, block, kept)[2] if self.checkpoint else kept
+            cache = self._run(0, block, kept)[1] if self.checkpoint else kept
             d_state = self.steps.backward(
                 dy[block], d_state, self.x[block], cache, self.active[block], dx[block], grads
             )
         return dx, d_state
 
-    def _run(self, slot, block, state):
+    def _run(self, slot, block, state, y=None):
         slot = 0 if self.checkpoint else slot
-        return self.steps.forward(self.x[block], state, self.active[block], slot)
+        return self.steps.forward(self.x[block], state, self.active[block], y, slot)
 
     def _blocks(self):
         T = len(self.x)
