@@ -277,10 +277,8 @@ def read_options(arguments=None):
     if options.window < 3:
         parser.error(f"--window: expected at least 3, got {options.window}")
     results_file.settle_out(parser, options)
-    try:
+    with own_text.reported("five_models.py"):
         take_text(options)
-    except own_text.TextError as error:
-        raise SystemExit(f"five_models.py: {error}") from None
     return options
 
 

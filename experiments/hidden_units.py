@@ -311,7 +311,7 @@ def main(arguments=None):
     """Run as the command line says, and write the file."""
     options = read_options(arguments)
     began, runs = time.perf_counter(), []
-    try:
+    with own_text.reported("hidden_units.py"):
         words = own_text.load(options.text)
         if len(words) < 10 * LEAST:
             raise own_text.TextError(
@@ -320,8 +320,6 @@ def main(arguments=None):
         vocabulary = text.Vocabulary.from_text(words)
         for seed in tqdm(options.seeds, desc="seeds"):
             runs.append(study(options, words, vocabulary, seed))
-    except own_text.TextError as error:
-        raise SystemExit(f"hidden_units.py: {error}") from None
     about = results_file.about(
         "experiments/hidden_units.py",
         options.seeds,

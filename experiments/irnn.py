@@ -174,12 +174,12 @@ def text_samples(letters):
     """Return windows that do not overlap, (n, 9) codes, of the first four fifths and of the last.
 
     The ninth code is the next window's first: it is a target alone.
-    Raises ValueError when the first part has no full batch.
+    Raises TextError when the first part has no full batch.
     """
     if round(0.8 * len(letters)) <= BATCH * WINDOW:
-        raise ValueError(
-            f"expected at least {math.ceil((BATCH * WINDOW + 1) / 0.8)} characters, "
-            f"got {len(letters)}"
+        least = math.ceil((BATCH * WINDOW + 1) / 0.8)
+        raise own_text.TextError(
+            f"--text, --length: expected at least {least} characters, got {len(letters)}"
         )
     parts = text.split(text.Vocabulary.from_text(letters).encode(letters), 0.8)
     return [np.lib.stride_tricks.sliding_window_view(part, WINDOW + 1)[::WINDOW] for part in parts]
@@ -187,15 +187,9 @@ def text_samples(letters):
 
 def texts(options):
     """Run every network by the fast schedule, and the default by the slow one, from every seed."""
-    try:
+    with own_text.reported("irnn.py"):
         letters = own_text.load(options.text)[: options.length]
-    except own_text.TextError as error:
-        raise SystemExit(f"irnn.py: {error}") from None
-    try:
         samples = text_samples(letters)
-    except ValueError as error:
-        option = "--length" if len(letters) == options.length else "--text"
-        raise SystemExit(f"irnn.py: {option}: {error}") from None
     runs = [("tanh", "slow"), *((model, "fast") for model in TEXT)]
     runs = [(*run, seed) for run in runs for seed in options.seeds]
     epochs = [min(e, options.epochs) for _, name, _ in runs for _, e in SCHEDULES[name]]
@@ -253,7 +247,7 @@ def main(arguments=None):
         f"experiments/irnn.py {options.part}",
         options.seeds,
         packages=("numpy",),
-        **({"text": own_text.name(options.text)} if getattr(options, "text", None) else {}),
+        **({"text": own_text.name(options.text)} if options.part == "text" else {}),
         minutes=round((time.perf_counter() - start) / 60, 1),
     )
     name = f"irnn_{options.part}.json"

@@ -1,5 +1,6 @@
 """The text that a script trains on: *Moby Dick*, or a file of the reader's own."""
 
+import contextlib
 from pathlib import Path
 
 from rnnlib import data
@@ -8,6 +9,15 @@ from rnnlib.commands.reading import UserError, read_text
 
 class TextError(ValueError):
     """A text that a script cannot use, in words for whoever gave it."""
+
+
+@contextlib.contextmanager
+def reported(script):
+    """Let a TextError end the script, with one line that begins with its name."""
+    try:
+        yield
+    except TextError as error:
+        raise SystemExit(f"{script}: {error}") from None
 
 
 def add_option(parser):

@@ -32,7 +32,7 @@ import results_file  # noqa: E402
 
 from rnnlib import LSTM, Adam, clip_grad_norm_  # noqa: E402
 from rnnlib.class_softmax import ClassSoftmax, frequency_classes  # noqa: E402
-from rnnlib.commands.numbers import count, positive, share, whole  # noqa: E402
+from rnnlib.commands.numbers import count, plural, positive, share, whole  # noqa: E402
 from rnnlib.ngram import KneserNey  # noqa: E402
 from rnnlib.schedules import ReduceLROnPlateau  # noqa: E402
 from rnnlib.words import END, START, UNKNOWN, WordVocabulary, padded, sentences  # noqa: E402
@@ -87,7 +87,7 @@ class Text:
         if not all(parts.values()):
             raise ValueError(
                 f"--block {block}: expected a text of at least ten blocks of sentences, got "
-                f"{len(found)} sentence{'' if len(found) == 1 else 's'}"
+                + plural(len(found), "sentence")
             )
         self.vocabulary = WordVocabulary.from_sentences(parts["train"], vocabulary_size)
         self.parts = {

@@ -75,7 +75,7 @@ def test_another_text(small, tmp_path):
     mine = tmp_path / "mine.txt"
     mine.write_text("a b\r\nc d e" * 400, encoding="utf-8", newline="")
     book = small("text")
-    assert "text" not in book["about"]
+    assert book["about"]["text"] == "moby_dick"
     result = small("text", f"--text={mine}")
     assert result["about"]["text"] == "mine.txt"
     assert result["settings"]["length"] == 3000 == book["settings"]["length"]
@@ -157,7 +157,7 @@ def test_the_adding_problem(irnn):
         (("adding", "--T=1"), "--T: expected an integer of at least 2, got '1'"),
         (("text", "--seeds=x"), "--seeds: expected an integer of at least 0, got 'x'"),
         (("text", "--length=100"), "--length: expected at least 1282 characters, got 100"),
-        (("text", "--text={tiny}"), "--text: expected at least 1282 characters, got 4"),
+        (("text", "--text={tiny}"), "--text, --length: expected at least 1282 characters, got 4"),
         (("text", "--text={bad}"), "bad.txt: expected UTF-8, got byte 0xFF at offset 3 (line 2, "),
         (("adding", "--out={file}"), "--out: expected a folder, got the file"),
     ],

@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 
 from rnnlib.character import CharacterModel
+from rnnlib.commands.numbers import plural
 from rnnlib.commands.reading import cut, read_text
 from rnnlib.commands.sample import named
-from rnnlib.commands.train import new_model, plural
+from rnnlib.commands.train import new_model
 from rnnlib.gradcheck import check_backward
 from rnnlib.text import batches
 

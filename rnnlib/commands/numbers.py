@@ -1,4 +1,4 @@
-"""Numbers on a command line: functions for argparse that read one, or say what was expected."""
+"""Numbers on a command line: functions for argparse that read one, and how a count is said."""
 
 import argparse
 import math
@@ -25,3 +25,8 @@ positive = number(float, "a number > 0", lambda x: 0 < x < math.inf)
 not_negative = number(float, "a number of at least 0", lambda x: 0 <= x < math.inf)
 share = number(float, "a number from 0 to below 1", lambda x: 0 <= x < 1)
 top_share = number(float, "a number above 0, at most 1", lambda x: 0 < x <= 1)
+
+
+def plural(number, word):
+    """Return "1 line" or "2 lines"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from rnnlib.character import CharacterModel, ModelFileError, Training
+from rnnlib.commands.numbers import plural
 from rnnlib.commands.reading import UserError, cut, read_text
 from rnnlib.commands.sample import first_symbol
 
@@ -112,11 +113,6 @@ def describe(options, file, parts, model):
 def figure(loss):
     """Return a loss in at most nine characters."""
     return f"{loss:.4f}" if loss < 1000 else f"{loss:.2e}"
-
-
-def plural(number, word):
-    """Return "1 line" or "2 lines"."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 class Best:

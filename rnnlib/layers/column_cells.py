@@ -25,7 +25,7 @@ class ColumnsRNN(Columns):
         halved = 1 if self.nonlinearity == "sigmoid" else 0
         return self.all_weights((0,), halved)
 
-    def cut(self, _, __, columns, h, ___):
+    def cut(self, now, after, columns, h, scratch):
         return columns[:-1], h
 
     def step(self, weights, entering, h):
@@ -37,7 +37,7 @@ class ColumnsRNN(Columns):
         if self.nonlinearity == "sigmoid":
             _from_tanh(h)
 
-    def find_factors(self, _, __, ___, h, factors):
+    def find_factors(self, now, after, h_prev, h, factors):
         slope = factors[:, 0]
         if self.nonlinearity == "relu":
             np.greater(h, 0, out=slope)
@@ -45,7 +45,7 @@ class ColumnsRNN(Columns):
             np.multiply(h, h, out=slope)
             np.subtract(1 if self.nonlinearity == "tanh" else h, slope, out=slope)
 
-    def cut_back(self, ds, factors, dy, _, carried):
+    def cut_back(self, ds, factors, dy, now, carried):
         return ds[0], factors[0], dy, carried[0]
 
     def step_back(self, weight_hh, ds, slope, dy, dh):
@@ -76,7 +76,7 @@ class ColumnsLSTM(Columns):
         np.tanh(c, out=ig)
         np.multiply(o, ig, out=h)
 
-    def find_factors(self, now, after, _, h, factors):
+    def find_factors(self, now, after, h_prev, h, factors):
         # With r = tanh(c): dc∘(first three) = da_i, da_f, da_g; dh∘h∘(1 - o) = da_o, as h = o∘r;
         # and dh∘o∘(1 - r²) = dh∘(o - h∘r) is what dc receives through h.
         i, _, o, g, _ = now.swapaxes(0, 1)
@@ -144,7 +144,7 @@ class ColumnsGRU(Columns):
         h *= z
         h += n
 
-    def find_factors(self, now, _, h_prev, __, factors):
+    def find_factors(self, now, after, h_prev, h, factors):
         # dh times these four: da_n, da_r, da_z and da_n∘r.
         r, z, m, n = now.swapaxes(0, 1)
         of_n, of_r, of_z, of_s = factors.swapaxes(0, 1)
